@@ -1,1 +1,40 @@
-fn main() {}
+//! The program `healthlake`: parses the command line, prepares logs and the runtime, and turns the outcome into an
+//! exit code: 0 done, 1 done with findings, 2 could not be done.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod command;
+mod config;
+mod output;
+mod progress;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = command::Arguments::parse();
+    start_logs(arguments.global.verbose);
+    let runtime = tokio::runtime::Runtime::new().expect("the operating system gives threads");
+    match runtime.block_on(command::run(arguments)) {
+        Ok(command::Outcome::Done) => ExitCode::SUCCESS,
+        Ok(command::Outcome::Findings) => ExitCode::from(1),
+        Err(error) => {
+            output::print_error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start_logs(verbose: u8) {
+    let level = ["warn", "healthlake=info,lake=info,etl=info,sql=info,validator=info,warn", "debug", "trace"];
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level[usize::from(verbose.min(3))]));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

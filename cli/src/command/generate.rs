@@ -1,0 +1,115 @@
+//! `healthlake generate`: synthetic patients as files, without a lake.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use chrono::NaiveDate;
+use clap::Args;
+use generator::{Manifest, Shard};
+
+use super::{Format, Global, Outcome};
+use crate::config::Config;
+use crate::{output, progress};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub population: Population,
+    /// Generate only shard k of n; the shards together are the whole, byte for byte
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Folder for fhir/*.ndjson, omop/*.parquet and manifest.json [default: <lake>/synthetic]
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// What describes a population; the same values give the same bytes.
+#[derive(Args)]
+pub struct Population {
+    /// Synthetic patients to generate [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub patients: Option<u64>,
+    /// Seed of all randomness [default: 42]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Day on which the histories end, never "now" [default: 2026-01-01]
+    #[arg(long, value_name = "DATE")]
+    pub end_date: Option<NaiveDate>,
+    /// Two-letter code of the state that patients live in [default: the whole country]
+    #[arg(long, value_name = "CODE")]
+    pub state: Option<String>,
+    /// Years before the end date from which events are written, 0 for the whole life [default: 10]
+    #[arg(long, value_name = "N")]
+    pub years_of_history: Option<u32>,
+    /// Folder with Generic Module Framework modules that add to or replace ours
+    #[arg(long, value_name = "DIR")]
+    pub modules: Option<PathBuf>,
+}
+
+impl Population {
+    /// True when any value was given.
+    pub fn is_given(&self) -> bool {
+        self.patients.is_some()
+            || self.seed.is_some()
+            || self.end_date.is_some()
+            || self.state.is_some()
+            || self.years_of_history.is_some()
+            || self.modules.is_some()
+    }
+
+    /// Lets the given values take precedence over the settings.
+    pub fn apply(self, config: &mut Config) {
+        let settings = &mut config.generate;
+        settings.patients = self.patients.unwrap_or(settings.patients);
+        settings.seed = self.seed.unwrap_or(settings.seed);
+        settings.end_date = self.end_date.unwrap_or(settings.end_date);
+        settings.years_of_history = self.years_of_history.unwrap_or(settings.years_of_history);
+        if let Some(state) = self.state {
+            settings.state = state;
+        }
+        if let Some(modules) = self.modules {
+            settings.modules = modules;
+        }
+    }
+}
+
+pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
+    arguments.population.apply(&mut config);
+    let output_folder = arguments.output.unwrap_or_else(|| config.lake.path.join("synthetic"));
+    let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
+    let manifest = generate(&config, shard, &output_folder)?;
+    if global.format == Format::Json {
+        output::print_json(&manifest)?;
+    } else {
+        let rows: Vec<_> =
+            manifest.resources.iter().map(|(kind, count)| vec![kind.clone(), output::number(*count)]).collect();
+        output::print(&format!(
+            "{} patients in {}\n{}",
+            output::number(manifest.patients),
+            output_folder.display(),
+            output::columns(&["resource", "count"], &rows)
+        ))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Generates the population of the settings into a folder.
+pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<Manifest> {
+    let settings = &config.generate;
+    let options = generator::Options {
+        patients: settings.patients,
+        seed: settings.seed,
+        shard,
+        end_date: settings.end_date,
+        state: Some(settings.state.clone()).filter(|state| !state.is_empty()),
+        years_of_history: settings.years_of_history,
+        source_id: super::etl::source_id(config, super::etl::SYNTHETIC),
+        modules: Some(settings.modules.clone()).filter(|folder| !folder.as_os_str().is_empty()),
+        output: output_folder.to_owned(),
+        threads: config.threads(),
+    };
+    let bar = progress::count("generate", settings.patients / u64::from(shard.count));
+    let manifest = generator::generate(&options, &|patients| bar.set_position(patients));
+    bar.finish_and_clear();
+    manifest.with_context(|| format!("cannot generate patients into `{}`", output_folder.display()))
+}

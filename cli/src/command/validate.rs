@@ -1,0 +1,114 @@
+//! `healthlake validate`: checks the lake and writes the report.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use lake::Lake;
+use validator::{Report, Written};
+
+use super::{Format, Global, Outcome, Run};
+use crate::config::Config;
+use crate::{output, progress};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The run to judge: its accounting is checked and the results bear its id [default: the last run of etl]
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// Folder with the expected OMOP rows of the generator, <output>/omop, to compare row by row
+    #[arg(long, value_name = "DIR")]
+    oracle: Option<PathBuf>,
+    /// Source whose rows are judged against the oracle [default: synthetic]
+    #[arg(long, value_name = "NAME")]
+    source_id: Option<String>,
+    /// Folder for index.html and report.json [default: <lake>/report/<run>]
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
+    let mut run = Run::from_environment()?;
+    let lake = super::open_lake(&config).await?;
+    if let Some(id) = arguments.run {
+        run.id = id;
+    } else if std::env::var_os("PIPELINE_RUN_ID").is_none() {
+        run.id = last_run(&lake).await?;
+    }
+    let source_id = arguments.source_id.unwrap_or_else(|| super::etl::source_id(&config, super::etl::SYNTHETIC));
+    let folder = arguments.report.unwrap_or_else(|| report_folder(&config, &run));
+    let (report, written) = validate(&lake, &config, &run, source_id, arguments.oracle, &folder).await?;
+    if global.format == Format::Json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&summary(&report, &written))?;
+    }
+    Ok(if report.failed() > 0 { Outcome::Findings } else { Outcome::Done })
+}
+
+/// Where the report of a run goes by default.
+pub fn report_folder(config: &Config, run: &Run) -> PathBuf {
+    config.lake.path.join("report").join(run.id.replace(':', "_"))
+}
+
+/// Runs all checks and writes the report.
+pub async fn validate(
+    lake: &Lake,
+    config: &Config,
+    run: &Run,
+    source_id: String,
+    oracle: Option<PathBuf>,
+    folder: &Path,
+) -> Result<(Report, Written)> {
+    let options = validator::Options {
+        run_id: run.id.clone(),
+        started_at: run.started_at,
+        source_id,
+        oracle,
+        model_checks: config.project()?.checks(),
+        threads: config.threads(),
+    };
+    let bar = progress::count("validate", 0);
+    let report = validator::validate(lake, &options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = report.context("cannot check the lake")?;
+    let written = report.write(folder).with_context(|| format!("cannot write the report to `{}`", folder.display()))?;
+    Ok((report, written))
+}
+
+/// The verdict for people.
+pub fn summary(report: &Report, written: &Written) -> String {
+    let mut text =
+        format!("checks: {} passed, {} failed\n", output::number(report.passed()), output::number(report.failed()));
+    let names = report.failed_names();
+    for name in names.iter().take(10) {
+        text += &format!("  failed: {name}\n");
+    }
+    if names.len() > 10 {
+        text += &format!("  and {} more, in the report\n", names.len() - 10);
+    }
+    if let Some(oracle) = &report.oracle {
+        text += &format!(
+            "oracle: {} expected rows compared, {} mismatches\n",
+            output::number(oracle.rows),
+            output::number(oracle.mismatches)
+        );
+    }
+    text + &format!("report: {}\n", written.html.display())
+}
+
+async fn last_run(lake: &Lake) -> Result<String> {
+    let sql = "select pipeline_run_id from quality.accounting order by pipeline_run_id desc limit 1";
+    let session = lake.session(&lake::AsOf::Latest).await?;
+    let batches = match session.sql(sql).await {
+        Ok(rows) => rows.collect().await?,
+        Err(_) => Vec::new(),
+    };
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+    let batch = batch.context("the lake has no run to judge\nhint: `healthlake run` or `healthlake etl` makes one")?;
+    Ok(arrow::util::display::array_value_to_string(batch.column(0), 0)?)
+}

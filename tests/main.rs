@@ -1,0 +1,19 @@
+//! The tests of the whole product, in one binary.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed, and says so")]
+
+/// Messages, help and exit codes.
+mod cli;
+/// Killed runs, and two writers at once.
+mod crash;
+/// Bad records and bad files: one clear message each, the rest goes on.
+mod dirty_input;
+/// The built program in a folder of its own.
+mod healthlake;
+/// What the repository promises about its own structure.
+mod house;
+/// From seed to report.
+mod pipeline;
+/// Other people's tools read the tables.
+mod reader;
+/// Real FHIR from the reference data.
+mod real_input;
