@@ -4,6 +4,9 @@
 use std::fmt::Write;
 use std::{env, fs, path::Path};
 
+#[path = "build/data.rs"]
+mod data;
+
 struct Column {
     name: String,
     kind: String,
@@ -22,6 +25,8 @@ struct Table {
 fn main() {
     println!("cargo::rerun-if-changed=omop");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed=vocabulary");
     let tables = read_tables();
     let mut code = String::new();
     write_specification(&mut code, &tables);
@@ -33,6 +38,7 @@ fn main() {
     write_builders(&mut code, &tables);
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&out).join("cdm.rs"), code).expect("OUT_DIR is writable");
+    fs::write(Path::new(&out).join("vocabulary.rs"), data::vocabulary()).expect("OUT_DIR is writable");
 }
 
 fn read_tables() -> Vec<Table> {
@@ -122,10 +128,7 @@ impl Column {
 
 impl Table {
     fn struct_name(&self) -> String {
-        self.name
-            .split('_')
-            .map(|word| word[..1].to_uppercase() + &word[1..])
-            .collect()
+        self.name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
     }
 
     fn generics(&self) -> &'static str {
@@ -220,7 +223,8 @@ fn write_row_enum(code: &mut String, tables: &[Table]) {
     }
     writeln!(code, "}}\nimpl Row<'_> {{").unwrap();
 
-    writeln!(code, "/// The table that the row belongs to.\npub fn table(&self) -> &'static Table {{ match self {{").unwrap();
+    writeln!(code, "/// The table that the row belongs to.\npub fn table(&self) -> &'static Table {{ match self {{")
+        .unwrap();
     for (index, table) in tables.iter().enumerate() {
         writeln!(code, "Row::{}(_) => &TABLES[{index}],", table.struct_name()).unwrap();
     }
@@ -272,12 +276,8 @@ fn write_builders(code: &mut String, tables: &[Table]) {
     writeln!(code, "pub fn finish(&mut self) -> Vec<(&'static Table, Vec<ArrayRef>)> {{").unwrap();
     writeln!(code, "let mut held = Vec::new();").unwrap();
     for (index, table) in tables.iter().enumerate() {
-        writeln!(
-            code,
-            "if !self.{0}.is_empty() {{ held.push((&TABLES[{index}], self.{0}.finish())); }}",
-            table.name
-        )
-        .unwrap();
+        writeln!(code, "if !self.{0}.is_empty() {{ held.push((&TABLES[{index}], self.{0}.finish())); }}", table.name)
+            .unwrap();
     }
     writeln!(code, "held\n}}\n}}").unwrap();
 }

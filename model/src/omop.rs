@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringArray,
-    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BooleanArray, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
+    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{NaiveDate, NaiveDateTime};
@@ -116,10 +116,7 @@ impl Table {
     }
 
     fn fields(&self) -> Vec<Field> {
-        self.columns
-            .iter()
-            .map(|column| Field::new(column.name, column.data_type.arrow(), !column.required))
-            .collect()
+        self.columns.iter().map(|column| Field::new(column.name, column.data_type.arrow(), !column.required)).collect()
     }
 }
 

@@ -216,7 +216,8 @@ pub struct QualityTable {
 impl QualityTable {
     /// The Arrow schema.
     pub fn schema(&self) -> SchemaRef {
-        let fields = self.columns.iter().map(|(name, data_type, required)| Field::new(*name, data_type.clone(), !required));
+        let fields =
+            self.columns.iter().map(|(name, data_type, required)| Field::new(*name, data_type.clone(), !required));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 }
