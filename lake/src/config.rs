@@ -9,7 +9,7 @@ pub struct Config {
     pub catalog: Catalog,
     /// Folder of the data, as a url: `file:///...`.
     pub warehouse: String,
-    /// Memory that queries of one lake may hold before they spill to disk; no limit when absent.
+    /// Memory that the queries of one lake may hold before they spill to disk; no limit when absent.
     pub memory_limit_bytes: Option<usize>,
     /// Partitions of a scan; the number of cores when absent.
     pub target_partitions: Option<usize>,
@@ -27,15 +27,16 @@ pub enum Catalog {
     },
 }
 
-/// What is flushed to the disk before a commit becomes visible.
+/// What is flushed to the disk before a commit becomes visible. Whatever is chosen, the death of the process at any
+/// moment leaves the previous state; this is about the loss of power.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Metadata and data: a commit survives the loss of power.
+    /// Data and metadata.
     All,
-    /// Metadata only: a commit survives the death of the process.
+    /// Metadata only.
     #[default]
     Metadata,
-    /// Nothing: for tests.
+    /// Nothing: for lakes that can be made again.
     Nothing,
 }
 
@@ -50,5 +51,10 @@ impl Config {
             target_partitions: None,
             durability: Durability::default(),
         }
+    }
+
+    pub(crate) fn target_partitions(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.target_partitions.unwrap_or_else(cores).max(1)
     }
 }

@@ -1,10 +1,28 @@
-//! Transactions.
+//! Transactions: changes to several tables that become visible together or not at all.
+//!
+//! A change is kept as what was asked for, so that it can be applied again when somebody else committed first.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
+use chrono::Utc;
 use datafusion::prelude::SessionContext;
+use iceberg::spec::{DataFile, TableMetadata};
 
-use crate::{Error, Result, TableName, TableSpec, TableWriter, WrittenFiles};
+use crate::lake::Lake;
+use crate::litter::Litter;
+use crate::location::path_of;
+use crate::snapshot::{Base, Evolution, Plan, evolved};
+use crate::writer::{Layout, TableWriter, WrittenFiles};
+use crate::{Error, Result, TableName, TableSpec, commit, schema, session, upsert};
+
+/// Keys of a snapshot summary that make up the stamp.
+pub(crate) const RUN_KEY: &str = "pipeline-run-id";
+pub(crate) const STAGE_KEY: &str = "pipeline-stage";
+pub(crate) const FINGERPRINT_KEY: &str = "input-fingerprint";
+/// Prefix of the properties that the caller sets.
+pub(crate) const PROPERTY_PREFIX: &str = "healthlake.";
 
 /// Says who commits what: the same stamp is committed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +35,22 @@ pub struct Stamp {
     pub fingerprint: String,
 }
 
+impl Stamp {
+    /// Finds the stamp in a table, and returns the properties that were set at its commit.
+    pub(crate) fn find(&self, metadata: &TableMetadata) -> Option<BTreeMap<String, String>> {
+        metadata.snapshots().map(|snapshot| &snapshot.summary().additional_properties).find_map(|summary| {
+            let equal = |key: &str, value: &String| summary.get(key) == Some(value);
+            let same = equal(RUN_KEY, &self.run_id)
+                && equal(STAGE_KEY, &self.stage)
+                && equal(FINGERPRINT_KEY, &self.fingerprint);
+            let own = |(key, value): (&String, &String)| {
+                Some((key.strip_prefix(PROPERTY_PREFIX)?.to_string(), value.clone()))
+            };
+            same.then(|| summary.iter().filter_map(own).collect())
+        })
+    }
+}
+
 /// Keys of rows.
 #[derive(Debug, Clone)]
 pub enum KeySet {
@@ -26,69 +60,557 @@ pub enum KeySet {
     Utf8(HashSet<String>),
 }
 
+impl KeySet {
+    /// Says whether no row can be meant.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            KeySet::Int64(keys) => keys.is_empty(),
+            KeySet::Utf8(keys) => keys.is_empty(),
+        }
+    }
+}
+
 /// What a commit did.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Committed {
-    /// Nothing was done since the same stamp had been committed before.
+    /// Nothing was done, since the same stamp had been committed before.
     pub already: bool,
     /// The new snapshot of each table.
     pub snapshots: BTreeMap<TableName, i64>,
     /// Rows of each table after the commit.
     pub row_counts: BTreeMap<TableName, u64>,
+    /// How often the commit had to be made again since somebody else was faster.
+    pub retries: u32,
 }
 
 /// Changes to several tables that become visible together or not at all.
-pub struct Transaction {}
+///
+/// Dropping it removes the files that its writers wrote.
+pub struct Transaction {
+    pub(crate) lake: Lake,
+    pub(crate) stamp: Stamp,
+    already: Option<BTreeMap<String, String>>,
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) tables: BTreeMap<TableName, Staged>,
+    /// Views that come; without SQL, those that go.
+    pub(crate) views: BTreeMap<TableName, Option<String>>,
+    free_schemas: HashSet<TableName>,
+    /// A mistake of a call that could not return it.
+    pub(crate) mistake: Option<Error>,
+    pub(crate) litter: Arc<Litter>,
+    held_bytes: Arc<AtomicUsize>,
+}
+
+/// One table of a transaction.
+pub(crate) struct Staged {
+    pub spec: Option<TableSpec>,
+    pub free_schema: bool,
+    pub base: Base,
+    pub evolution: Option<Evolution>,
+    /// The base with the evolution, without a snapshot of its own.
+    pub current: Arc<TableMetadata>,
+    pub changes: Vec<Change>,
+    pub plan: Plan,
+}
+
+/// What was asked for.
+#[derive(Clone)]
+pub(crate) enum Change {
+    Append(Vec<DataFile>),
+    Replace(Vec<DataFile>),
+    ReplacePartitions(Vec<DataFile>),
+    Upsert { key_column: String, removed: Arc<KeySet>, files: Vec<DataFile> },
+}
 
 impl Transaction {
+    pub(crate) async fn begin(lake: &Lake, stamp: Stamp) -> Result<Transaction> {
+        let mut already = None;
+        for (table, location) in lake.inner.catalog.pointers().await? {
+            already = stamp.find(&*lake.inner.metadata(&table, &location).await?);
+            if already.is_some() {
+                break;
+            }
+        }
+        Ok(Transaction {
+            lake: lake.clone(),
+            stamp,
+            already,
+            properties: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            views: BTreeMap::new(),
+            free_schemas: HashSet::new(),
+            mistake: None,
+            litter: Arc::default(),
+            held_bytes: Arc::default(),
+        })
+    }
+
     /// Returns the properties given at the commit with this stamp, when it is there already.
     pub fn already_committed(&self) -> Option<&BTreeMap<String, String>> {
-        None
+        self.already.as_ref()
     }
 
     /// Sets a property of every snapshot summary of the commit.
-    pub fn set_property(&mut self, _key: &str, _value: String) {}
+    pub fn set_property(&mut self, key: &str, value: String) {
+        self.properties.insert(key.to_string(), value);
+    }
+
+    /// Lets columns of a table go or change their type; the table must then be replaced whole. To be called before `writer`.
+    pub fn allow_schema_change(&mut self, table: &TableName) {
+        self.free_schemas.insert(table.clone());
+    }
 
     /// Opens a writer; the table is created, or gets the columns that it lacks, with the commit.
-    pub async fn writer(&mut self, _spec: &TableSpec) -> Result<TableWriter> {
-        Err(Error::Unfinished)
+    ///
+    /// # Errors
+    /// When a column's type is not the table's, or not one that tables can hold.
+    pub async fn writer(&mut self, spec: &TableSpec) -> Result<TableWriter> {
+        spec.name.check()?;
+        let staged = match self.tables.remove(&spec.name) {
+            Some(mut staged) => {
+                staged.spec = Some(spec.clone());
+                staged.fit()?;
+                staged
+            }
+            None => {
+                self.refuse_view(&spec.name).await?;
+                let free = self.free_schemas.contains(&spec.name);
+                Staged::open(&self.lake, &spec.name, Some(spec.clone()), free).await?
+            }
+        };
+        let layout = self.layout(&spec.name, &staged)?;
+        self.tables.insert(spec.name.clone(), staged);
+        TableWriter::new(Arc::new(layout))
     }
 
-    /// Lets columns of a table go or change their type; the table must then be replaced whole.
-    pub fn allow_schema_change(&mut self, _table: &TableName) {}
+    async fn refuse_view(&self, name: &TableName) -> Result<()> {
+        let mut views = self.lake.views().await?;
+        views.retain(|view, _| !matches!(self.views.get(view), Some(None)));
+        let taken = views.contains_key(name) || matches!(self.views.get(name), Some(Some(_)));
+        if taken { Err(Error::WrongKind { name: name.clone(), is: "view", wanted: "table" }) } else { Ok(()) }
+    }
+
+    /// Describes the files of a table as it will be after the commit.
+    pub(crate) fn layout(&self, table: &TableName, staged: &Staged) -> Result<Layout> {
+        let current = &staged.current;
+        let order = current.default_sort_order();
+        let schema = current.current_schema().clone();
+        let sort = order.fields.iter().filter_map(|field| schema.name_by_field_id(field.source_id)).map(String::from);
+        let folder_url = format!("{}/data", current.location());
+        Ok(Layout {
+            table: table.clone(),
+            file_schema: schema::file_schema(table, &schema)?,
+            partition_spec: current.default_partition_spec().clone(),
+            folder: path_of(&folder_url),
+            folder_url,
+            key: staged.spec.as_ref().map(|spec| spec.key.clone()).unwrap_or_default(),
+            sort: sort.collect(),
+            sort_order_id: i32::try_from(order.order_id).ok().filter(|id| *id > 0),
+            durability: self.lake.inner.config.durability,
+            litter: self.litter.clone(),
+            held_bytes: self.held_bytes.clone(),
+            schema,
+        })
+    }
 
     /// Adds rows.
-    pub fn append(&mut self, _table: &TableName, _files: WrittenFiles) {}
+    pub fn append(&mut self, table: &TableName, files: WrittenFiles) {
+        self.change(table, files, Change::Append);
+    }
 
     /// Replaces all rows.
-    pub fn replace(&mut self, _table: &TableName, _files: WrittenFiles) {}
+    pub fn replace(&mut self, table: &TableName, files: WrittenFiles) {
+        self.change(table, files, Change::Replace);
+    }
 
-    /// Replaces the rows of those partitions that the files belong to.
-    pub fn replace_partitions(&mut self, _table: &TableName, _files: WrittenFiles) {}
+    /// Replaces the rows of those partitions that the files belong to. A table without partitions is one partition.
+    pub fn replace_partitions(&mut self, table: &TableName, files: WrittenFiles) {
+        self.change(table, files, Change::ReplacePartitions);
+    }
 
-    /// Takes away the rows whose key is in `removed`, then adds rows.
+    fn change(&mut self, table: &TableName, files: WrittenFiles, make: fn(Vec<DataFile>) -> Change) {
+        let changed = match self.tables.get_mut(table) {
+            None => Err(Error::NoWriter(table.clone())),
+            Some(staged) => files.of(table).map(|files| {
+                let change = make(files);
+                staged.plan.apply(&change);
+                staged.changes.push(change);
+            }),
+        };
+        if let Err(error) = changed {
+            self.mistake.get_or_insert(error);
+        }
+    }
+
+    /// Takes away the rows whose key is in `removed`, then adds rows. Files that hold such rows are written anew
+    /// without them; files that do not are left alone.
     pub async fn upsert(
         &mut self,
-        _table: &TableName,
-        _key_column: &str,
-        _removed: KeySet,
-        _files: WrittenFiles,
+        table: &TableName,
+        key_column: &str,
+        removed: KeySet,
+        files: WrittenFiles,
     ) -> Result<()> {
-        Err(Error::Unfinished)
+        let mut staged = match self.tables.remove(table) {
+            Some(staged) => staged,
+            // Without a writer only rows of a table that exists can go.
+            None => Staged::open(&self.lake, table, None, false).await?,
+        };
+        let files = files.of(table)?;
+        let change = Change::Upsert { key_column: key_column.to_string(), removed: Arc::new(removed), files };
+        let applied = self.apply(table, &mut staged, &change).await;
+        staged.changes.push(change);
+        self.tables.insert(table.clone(), staged);
+        applied
     }
 
-    /// Creates or replaces a view.
-    pub async fn create_view(&mut self, _name: &TableName, _sql: &str) -> Result<()> {
-        Err(Error::Unfinished)
+    async fn apply(&self, table: &TableName, staged: &mut Staged, change: &Change) -> Result<()> {
+        let Change::Upsert { key_column, removed, files } = change else {
+            staged.plan.apply(change);
+            return Ok(());
+        };
+        let layout = Arc::new(self.layout(table, staged)?);
+        if !removed.is_empty() {
+            let base = &staged.base.metadata;
+            let live = self.lake.inner.live_files(table, base, base.current_snapshot().map(AsRef::as_ref)).await?;
+            let left = live.iter().filter(|file| !staged.plan.removes(file)).cloned().collect();
+            let outcome = upsert::remove_keys(&self.lake, layout, left, &staged.plan.add, key_column, removed).await?;
+            staged.plan.paths.extend(outcome.gone);
+            staged.plan.add = outcome.add;
+        }
+        staged.plan.add.extend(files.iter().cloned());
+        Ok(())
     }
 
-    /// Makes a session that reads the staged state: this transaction's changes included.
+    /// Puts a table's changes on the table's newest state.
+    pub(crate) async fn rebase(&mut self, table: &TableName) -> Result<()> {
+        let Some(old) = self.tables.remove(table) else { return Ok(()) };
+        let mut staged = Staged::open(&self.lake, table, old.spec.clone(), old.free_schema).await?;
+        if !staged.holds_files_of(&old) {
+            let reason = "its columns are no longer those that the rows were written with".to_string();
+            return Err(Error::Conflict { table: table.clone(), reason });
+        }
+        for change in old.changes {
+            self.apply(table, &mut staged, &change).await?;
+            staged.changes.push(change);
+        }
+        self.tables.insert(table.clone(), staged);
+        Ok(())
+    }
+
+    /// Creates or replaces a view. It is planned when it is read, so it may name tables that do not exist yet.
+    ///
+    /// # Errors
+    /// When the SQL is not one query, or a table has the name.
+    pub async fn create_view(&mut self, name: &TableName, sql: &str) -> Result<()> {
+        name.check()?;
+        session::check_view(&self.lake, name, sql)?;
+        let exists = self.tables.contains_key(name) || self.lake.inner.catalog.pointers().await?.contains_key(name);
+        if exists {
+            return Err(Error::WrongKind { name: name.clone(), is: "table", wanted: "view" });
+        }
+        self.views.insert(name.clone(), Some(sql.to_string()));
+        Ok(())
+    }
+
+    /// Drops a view, if it is there.
+    pub fn drop_view(&mut self, name: &TableName) {
+        self.views.insert(name.clone(), None);
+    }
+
+    /// Makes a session that reads the staged state: this transaction's changes included, visible to nobody else.
     pub async fn session(&self) -> Result<SessionContext> {
-        Err(Error::Unfinished)
+        session::open_staged(self).await
     }
 
-    /// Commits all tables or none.
+    /// Commits all tables or none. When somebody else commits first, the changes are applied to the new state.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the changes do not fit the new state; nothing is visible then.
     pub async fn commit(self) -> Result<Committed> {
-        Err(Error::Unfinished)
+        commit::commit(self).await
+    }
+
+    /// The summary that every snapshot of the commit gets.
+    pub(crate) fn summary(&self) -> BTreeMap<String, String> {
+        let mut summary: BTreeMap<String, String> =
+            self.properties.iter().map(|(key, value)| (format!("{PROPERTY_PREFIX}{key}"), value.clone())).collect();
+        summary.insert(RUN_KEY.to_string(), self.stamp.run_id.clone());
+        summary.insert(STAGE_KEY.to_string(), self.stamp.stage.clone());
+        summary.insert(FINGERPRINT_KEY.to_string(), self.stamp.fingerprint.clone());
+        summary
+    }
+
+    /// The moment of the commit: one for all tables, and not before anything they contain.
+    pub(crate) fn timestamp_ms(&self) -> i64 {
+        let newest = self.tables.values().map(|staged| staged.base.metadata.last_updated_ms()).max();
+        Utc::now().timestamp_millis().max(newest.unwrap_or(0))
+    }
+}
+
+impl Staged {
+    async fn open(lake: &Lake, table: &TableName, spec: Option<TableSpec>, free_schema: bool) -> Result<Staged> {
+        let base = match (lake.inner.base(table).await?, &spec) {
+            (Some(base), _) => base,
+            (None, Some(spec)) => {
+                let location = format!("{}/{}/{}", lake.inner.warehouse, table.namespace, table.name);
+                Base { location: None, metadata: Arc::new(schema::create(spec, location)?) }
+            }
+            (None, None) => return Err(Error::NoSuchTable(table.clone())),
+        };
+        let current = base.metadata.clone();
+        let (changes, plan) = (Vec::new(), Plan::default());
+        let mut staged = Staged { spec, free_schema, base, evolution: None, current, changes, plan };
+        staged.fit()?;
+        Ok(staged)
+    }
+
+    /// Finds the columns that have to come with the commit.
+    fn fit(&mut self) -> Result<()> {
+        let Some(spec) = &self.spec else { return Ok(()) };
+        // A second writer's spec builds on the first one's columns.
+        if let Some(schema) = schema::evolve(spec, &self.current, self.free_schema)? {
+            let sort_order = if self.free_schema { Some(schema::sort_order(spec, &schema)?) } else { None };
+            let evolution = Evolution { schema, sort_order };
+            let made = evolved(&self.base, Some(&evolution)).map_err(Error::metadata(&spec.name, "made"))?;
+            self.current = Arc::new(made);
+            self.evolution = Some(evolution);
+        }
+        Ok(())
+    }
+
+    /// Says whether files written for another state of the table mean the same in this one.
+    fn holds_files_of(&self, old: &Staged) -> bool {
+        let (now, then) = (self.current.current_schema(), old.current.current_schema());
+        let columns = then.as_struct().fields().iter().all(|field| {
+            now.field_by_id(field.id).is_some_and(|now| now.name == field.name && now.field_type == field.field_type)
+        });
+        let required = now.as_struct().fields().iter().filter(|field| field.required);
+        columns
+            && required.into_iter().all(|field| then.field_by_id(field.id).is_some_and(|then| then.required))
+            && self.current.default_partition_spec() == old.current.default_partition_spec()
+    }
+}
+
+impl Plan {
+    /// Applies a change that needs no reading of files.
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Append(files) | Change::Upsert { files, .. } => self.add.extend(files.iter().cloned()),
+            Change::Replace(files) => *self = Plan { all: true, add: files.clone(), ..Plan::default() },
+            Change::ReplacePartitions(files) => {
+                let partitions: HashSet<_> = files.iter().map(|file| file.partition().clone()).collect();
+                self.add.retain(|file| !partitions.contains(file.partition()));
+                self.add.extend(files.iter().cloned());
+                self.partitions.extend(partitions);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::testing::{append, files_below, lake, query, rows, spec, stamp, write};
+    use crate::{Partition, Transform};
+
+    const SUM: &str = "select count(*), sum(id), min(name), sum(value) from t.a";
+
+    #[tokio::test]
+    async fn appended_rows_are_there_and_a_replaced_table_has_only_the_new_ones() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..100)).await;
+        append(&lake, "2", &spec("a"), rows(100..200)).await;
+        assert_eq!(query(&lake, SUM).await, "200 19900 n0 9950.0");
+
+        let mut transaction = lake.begin(stamp("3")).await.unwrap();
+        let files = write(&mut transaction, &spec("a"), &[rows(1..4)]).await;
+        assert_eq!(files.row_count(), 3);
+        transaction.replace(&spec("a").name, files);
+        let committed = transaction.commit().await.unwrap();
+        assert_eq!(committed.row_counts[&spec("a").name], 3);
+        assert_eq!(query(&lake, SUM).await, "3 6 n1 3.0");
+        assert_eq!(lake.row_counts().await.unwrap()[&spec("a").name], 3);
+
+        let history = lake.history(&spec("a").name).await.unwrap();
+        let operations: Vec<_> = history.iter().map(|s| (s.operation.as_str(), s.run_id.as_deref().unwrap())).collect();
+        assert_eq!(operations, [("append", "1"), ("append", "2"), ("overwrite", "3")]);
+        assert_eq!(history[2].summary["deleted-records"], "200");
+        assert_eq!(history[2].stage.as_deref(), Some("test"));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_may_only_create_tables_and_views() {
+        let (_folder, lake) = lake().await;
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        drop(transaction.writer(&spec("a")).await.unwrap());
+        transaction.create_view(&TableName::new("v", "b"), "select count(*) as n from t.a").await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select n from v.b").await, "0");
+        assert_eq!(lake.tables().await.unwrap(), [spec("a").name]);
+        assert_eq!(lake.begin(stamp("1")).await.unwrap().already_committed(), Some(&BTreeMap::new()));
+    }
+
+    fn dated() -> TableSpec {
+        let fields = vec![Field::new("id", DataType::Int64, false), Field::new("day", DataType::Date32, true)];
+        TableSpec {
+            schema: Arc::new(Schema::new(fields)),
+            partition: Some(Partition { column: "day".to_string(), transform: Transform::Year }),
+            ..spec("a")
+        }
+    }
+
+    fn dated_rows(rows: &[(i64, Option<i32>)]) -> RecordBatch {
+        let ids: Int64Array = rows.iter().map(|(id, _)| *id).collect();
+        let days: Date32Array = rows.iter().map(|(_, day)| *day).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(ids), Arc::new(days)];
+        RecordBatch::try_new(dated().schema, columns).unwrap()
+    }
+
+    #[tokio::test]
+    async fn replaced_partitions_leave_the_others_alone() {
+        let (folder, lake) = lake().await;
+        append(&lake, "1", &dated(), dated_rows(&[(1, Some(10)), (2, Some(400)), (3, None), (4, Some(401))])).await;
+        assert_eq!(files_below(folder.path(), ".parquet").len(), 3);
+
+        let mut transaction = lake.begin(stamp("2")).await.unwrap();
+        let files = write(&mut transaction, &dated(), &[dated_rows(&[(5, Some(500)), (6, None)])]).await;
+        transaction.replace_partitions(&dated().name, files);
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select id, day from t.a order by id").await, "1 1970-01-11\n5 1971-05-16\n6");
+        assert_eq!(query(&lake, "select id from t.a where day = date '1971-05-16'").await, "5");
+    }
+
+    #[tokio::test]
+    async fn rows_that_do_not_fit_are_refused_with_table_and_column() {
+        let (_folder, lake) = lake().await;
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        let mut writer = transaction.writer(&spec("a")).await.unwrap();
+        let one = |name: &str, nullable| {
+            let schema = Schema::new(vec![Field::new(name, DataType::Int64, nullable)]);
+            let column: ArrayRef = Arc::new(Int64Array::from(vec![(!nullable).then_some(1)]));
+            RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap()
+        };
+        let null = writer.write(&one("id", true)).unwrap_err().to_string();
+        assert_eq!(null, "column `id` of table `t.a` is required, but 1 rows have no value for it");
+        let missing = writer.write(&one("x", false)).unwrap_err().to_string();
+        assert_eq!(missing, "rows for table `t.a` lack column `id`, which is required");
+        let mut surplus = rows(0..1).schema().fields().to_vec();
+        surplus.push(Arc::new(Field::new("more", DataType::Int64, true)));
+        let mut columns = rows(0..1).columns().to_vec();
+        columns.push(Arc::new(Int64Array::from(vec![1])));
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(surplus)), columns).unwrap();
+        assert!(matches!(writer.write(&batch), Err(Error::SurplusColumn { column, .. }) if column == "more"));
+        // Columns that may be null need not be given.
+        writer.write(&one("id", false)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn files_of_another_table_or_of_none_fail_the_commit() {
+        let (_folder, lake) = lake().await;
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        let files = write(&mut transaction, &spec("a"), &[rows(0..1)]).await;
+        drop(transaction.writer(&spec("b")).await.unwrap());
+        transaction.append(&spec("b").name, files);
+        assert!(matches!(transaction.commit().await, Err(Error::ForeignFiles { .. })));
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        transaction.replace(&spec("c").name, WrittenFiles::default());
+        assert!(matches!(transaction.commit().await, Err(Error::NoWriter(_))));
+        assert!(lake.tables().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_transaction_leaves_nothing_behind() {
+        let (folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..10)).await;
+        let before = files_below(folder.path(), "");
+        let mut transaction = lake.begin(stamp("2")).await.unwrap();
+        let files = write(&mut transaction, &spec("a"), &[rows(10..20)]).await;
+        let mut open = transaction.writer(&spec("a")).await.unwrap();
+        open.write(&rows(20..30)).unwrap();
+        transaction.append(&spec("a").name, files);
+        assert_eq!(files_below(folder.path(), "").len(), before.len() + 2);
+        drop(transaction);
+        drop(open);
+        assert_eq!(files_below(folder.path(), "").len(), before.len());
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "10");
+    }
+
+    #[tokio::test]
+    async fn the_staged_session_sees_what_nobody_else_sees() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..10)).await;
+        let mut transaction = lake.begin(stamp("2")).await.unwrap();
+        let files = write(&mut transaction, &spec("a"), &[rows(10..13)]).await;
+        transaction.append(&spec("a").name, files);
+        let files = write(&mut transaction, &spec("b"), &[rows(0..5)]).await;
+        transaction.replace(&spec("b").name, files);
+        transaction
+            .create_view(&TableName::new("v", "both"), "select id from t.a union all select id from t.b")
+            .await
+            .unwrap();
+        let session = transaction.session().await.unwrap();
+        assert_eq!(crate::testing::show(&session, "select count(*) from v.both").await, "18");
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "10");
+        assert_eq!(lake.tables().await.unwrap().len(), 1);
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select count(*) from v.both").await, "18");
+    }
+
+    #[tokio::test]
+    async fn columns_are_added_and_old_rows_have_null_in_them() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..3)).await;
+        let mut wider = spec("a");
+        let mut fields = vec![Arc::new(Field::new("born", DataType::Date32, false))];
+        fields.extend(wider.schema.fields().iter().cloned());
+        wider.schema = Arc::new(Schema::new(fields));
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Date32Array::from(vec![365]))];
+        columns.extend(rows(7..8).columns().iter().cloned());
+        append(&lake, "2", &wider, RecordBatch::try_new(wider.schema.clone(), columns).unwrap()).await;
+        assert_eq!(query(&lake, "select id, born from t.a order by id").await, "0\n1\n2\n7 1971-01-01");
+        assert_eq!(query(&lake, "select id from t.a where born is null and id > 0 order by id").await, "1\n2");
+        assert_eq!(query(&lake, "select id from t.a where born > date '1970-06-01'").await, "7");
+        // Rows of the old shape still fit.
+        append(&lake, "3", &spec("a"), rows(8..9)).await;
+        assert_eq!(query(&lake, "select count(*), count(born) from t.a").await, "5 1");
+    }
+
+    #[tokio::test]
+    async fn a_type_changes_only_when_allowed_and_the_table_is_replaced_whole() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..3)).await;
+        let changed = TableSpec {
+            schema: Arc::new(Schema::new(vec![
+                Field::new("value", DataType::Int64, true),
+                Field::new("id", DataType::Int64, false),
+            ])),
+            ..spec("a")
+        };
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![41, 42]));
+        let batch = RecordBatch::try_new(changed.schema.clone(), vec![column.clone(), column]).unwrap();
+        let mut transaction = lake.begin(stamp("2")).await.unwrap();
+        assert!(matches!(transaction.writer(&changed).await, Err(Error::TypeChange { .. })));
+        drop(transaction);
+
+        let mut transaction = lake.begin(stamp("2")).await.unwrap();
+        transaction.allow_schema_change(&changed.name);
+        let files = write(&mut transaction, &changed, &[batch.clone()]).await;
+        transaction.append(&changed.name, files);
+        assert!(matches!(transaction.commit().await, Err(Error::PartialSchemaChange(_))));
+
+        let mut transaction = lake.begin(stamp("2")).await.unwrap();
+        transaction.allow_schema_change(&changed.name);
+        let files = write(&mut transaction, &changed, &[batch]).await;
+        transaction.replace(&changed.name, files);
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select * from t.a order by id").await, "41 41\n42 42");
+        let then = lake.session(&crate::AsOf::Run("1".to_string())).await.unwrap();
+        assert_eq!(crate::testing::show(&then, "select * from t.a where id = 2").await, "2 n2 1.0");
     }
 }

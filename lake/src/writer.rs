@@ -1,39 +1,357 @@
-//! Writes Parquet files of a table.
+//! Writes the Parquet files of a table. Synchronous on purpose: it runs on the threads that make the rows.
+//!
+//! Rows are written in the order given, so callers of large tables hand them over clustered. What fits into one
+//! row group is sorted here by the table's sort order before it is written.
 
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::compute::{CastOptions, SortColumn, SortOptions, cast_with_options, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::SchemaRef as ArrowSchemaRef;
 use arrow::record_batch::RecordBatch;
+use iceberg::arrow::RecordBatchPartitionSplitter;
+use iceberg::spec::{DataFile, PartitionKey, PartitionSpecRef, SchemaRef, Struct};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use uuid::Uuid;
 
-use crate::{Error, Result};
+use crate::data_file::{Placement, describe};
+use crate::litter::Litter;
+use crate::{Durability, Error, Result, TableName};
 
-/// Writes rows of one table into Parquet files; to be used from one thread.
-pub struct TableWriter {}
+/// A file is closed and the next one begun at this size.
+const FILE_BYTES: usize = 256 << 20;
+const ROW_GROUP_ROWS: usize = 256 << 10;
+/// A row group is closed early when it holds this much memory,
+const ROW_GROUP_BYTES: usize = 48 << 20;
+/// or this little, when all writers of the transaction together hold more than their share.
+const CROWDED_ROW_GROUP_BYTES: usize = 2 << 20;
+const TRANSACTION_BYTES: usize = 256 << 20;
 
-impl TableWriter {
-    /// Writes rows; columns are matched by name.
-    pub fn write(&mut self, _batch: &RecordBatch) -> Result<()> {
-        Err(Error::Unfinished)
-    }
+/// What all writers of one table have in common.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub table: TableName,
+    pub schema: SchemaRef,
+    /// Arrow schema of the files, with field ids.
+    pub file_schema: ArrowSchemaRef,
+    pub partition_spec: PartitionSpecRef,
+    /// Folder of the data files, as path and as url.
+    pub folder: PathBuf,
+    pub folder_url: String,
+    pub key: Vec<String>,
+    pub sort: Vec<String>,
+    pub sort_order_id: Option<i32>,
+    pub durability: Durability,
+    pub litter: Arc<Litter>,
+    /// Memory held by all writers of the transaction.
+    pub held_bytes: Arc<AtomicUsize>,
+}
 
-    /// Finishes the files.
-    pub fn close(self) -> Result<WrittenFiles> {
-        Err(Error::Unfinished)
-    }
+/// Writes rows of one table into Parquet files. To be used from one thread; open several for several threads.
+pub struct TableWriter {
+    layout: Arc<Layout>,
+    splitter: Option<RecordBatchPartitionSplitter>,
+    open: HashMap<Struct, OpenFile>,
+    done: Vec<DataFile>,
 }
 
 /// Files that were written, but belong to no table yet.
 #[derive(Debug, Clone, Default)]
-pub struct WrittenFiles {}
+pub struct WrittenFiles {
+    pub(crate) files: Vec<(TableName, DataFile)>,
+}
 
 impl WrittenFiles {
-    /// Adds the files of another writer.
-    pub fn extend(&mut self, _other: WrittenFiles) {}
+    /// Adds the files of another writer of the same table.
+    pub fn extend(&mut self, other: WrittenFiles) {
+        self.files.extend(other.files);
+    }
 
     /// Counts the rows.
     pub fn row_count(&self) -> u64 {
-        0
+        self.files.iter().map(|(_, file)| file.record_count()).sum()
     }
 
     /// Counts the bytes on disk.
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.files.iter().map(|(_, file)| file.file_size_in_bytes()).sum()
     }
+
+    /// Takes the files, if all of them were written for this table.
+    pub(crate) fn of(self, table: &TableName) -> Result<Vec<DataFile>> {
+        let checked = |(found, file): (TableName, DataFile)| {
+            if found == *table { Ok(file) } else { Err(Error::ForeignFiles { table: table.clone(), found }) }
+        };
+        self.files.into_iter().map(checked).collect()
+    }
+}
+
+impl TableWriter {
+    pub(crate) fn new(layout: Arc<Layout>) -> Result<TableWriter> {
+        let splitter = if layout.partition_spec.is_unpartitioned() {
+            None
+        } else {
+            let (schema, spec) = (layout.schema.clone(), layout.partition_spec.clone());
+            Some(
+                RecordBatchPartitionSplitter::try_new_with_computed_values(schema, spec)
+                    .map_err(Error::metadata(&layout.table, "read"))?,
+            )
+        };
+        Ok(TableWriter { layout, splitter, open: HashMap::new(), done: Vec::new() })
+    }
+
+    /// Writes rows. Columns are matched by name; a nullable column that is absent is written as null.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = conform(&self.layout, batch)?;
+        match &self.splitter {
+            None => self.write_partition(Struct::empty(), None, rows),
+            Some(splitter) => {
+                let parts = splitter.split(&rows).map_err(Error::metadata(&self.layout.table, "read"))?;
+                for (key, rows) in parts {
+                    self.write_partition(key.data().clone(), Some(&key), rows)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn write_partition(&mut self, partition: Struct, key: Option<&PartitionKey>, rows: RecordBatch) -> Result<()> {
+        let mut file = match self.open.remove(&partition) {
+            Some(file) => file,
+            None => OpenFile::create(&self.layout, partition.clone(), key)?,
+        };
+        file.write(&self.layout, rows)?;
+        if file.size_bytes() >= FILE_BYTES {
+            self.done.push(file.close(&self.layout)?);
+        } else {
+            self.open.insert(partition, file);
+        }
+        Ok(())
+    }
+
+    /// Finishes the files.
+    pub fn close(mut self) -> Result<WrittenFiles> {
+        for (_, file) in std::mem::take(&mut self.open) {
+            self.done.push(file.close(&self.layout)?);
+        }
+        // Partitions are kept in a map without order; file lists should not depend on it.
+        self.done.sort_by(|a, b| a.file_path().cmp(b.file_path()));
+        let table = &self.layout.table;
+        Ok(WrittenFiles { files: std::mem::take(&mut self.done).into_iter().map(|f| (table.clone(), f)).collect() })
+    }
+}
+
+impl Drop for TableWriter {
+    fn drop(&mut self) {
+        // The files themselves are the transaction's litter.
+        for file in self.open.values() {
+            self.layout.held_bytes.fetch_sub(file.held_bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Brings rows into the table's columns, order and types.
+fn conform(layout: &Layout, batch: &RecordBatch) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let mut matched = 0;
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(layout.file_schema.fields().len());
+    for field in layout.file_schema.fields() {
+        let (table, column) = (|| layout.table.clone(), || field.name().clone());
+        let values = match batch.schema_ref().column_with_name(field.name()) {
+            Some((index, _)) => {
+                matched += 1;
+                let values = batch.column(index);
+                if values.data_type() == field.data_type() {
+                    values.clone()
+                } else {
+                    let strict = CastOptions { safe: false, ..CastOptions::default() };
+                    cast_with_options(values, field.data_type(), &strict).map_err(|source| Error::BadValue {
+                        table: table(),
+                        column: column(),
+                        source,
+                    })?
+                }
+            }
+            None if field.is_nullable() => new_null_array(field.data_type(), rows),
+            None => return Err(Error::MissingColumn { table: table(), column: column() }),
+        };
+        if !field.is_nullable() && values.null_count() > 0 {
+            return Err(Error::NullValue { table: table(), column: column(), count: values.null_count() });
+        }
+        columns.push(values);
+    }
+    if matched < batch.num_columns() {
+        let known = |name: &str| layout.file_schema.field_with_name(name).is_ok();
+        if let Some(surplus) = batch.schema_ref().fields().iter().find(|field| !known(field.name())) {
+            return Err(Error::SurplusColumn { table: layout.table.clone(), column: surplus.name().clone() });
+        }
+    }
+    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(layout.file_schema.clone(), columns, &options).map_err(|source| Error::BadValue {
+        table: layout.table.clone(),
+        column: layout.file_schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", "),
+        source,
+    })
+}
+
+struct OpenFile {
+    path: PathBuf,
+    url: String,
+    partition: Struct,
+    writer: ArrowWriter<File>,
+    /// Rows held back to be sorted, as long as they are few.
+    pending: Option<Vec<RecordBatch>>,
+    pending_rows: usize,
+    /// This file's share of the transaction's `held_bytes`.
+    held_bytes: usize,
+}
+
+impl OpenFile {
+    fn create(layout: &Layout, partition: Struct, key: Option<&PartitionKey>) -> Result<OpenFile> {
+        let mut name = format!("{}.parquet", Uuid::now_v7());
+        if let Some(key) = key {
+            name = format!("{}/{name}", folder_name(&key.to_path()));
+        }
+        let path = layout.folder.join(&name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::file(folder, "created"))?;
+        }
+        layout.litter.add(&path);
+        let file = File::create_new(&path).map_err(Error::file(&path, "created"))?;
+        let options = ArrowWriterOptions::new().with_properties(properties(layout)).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, layout.file_schema.clone(), options)
+            .map_err(Error::parquet(&path, "written"))?;
+        Ok(OpenFile {
+            url: format!("{}/{name}", layout.folder_url),
+            path,
+            partition,
+            writer,
+            pending: (!layout.sort.is_empty()).then(Vec::new),
+            pending_rows: 0,
+            held_bytes: 0,
+        })
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    fn write(&mut self, layout: &Layout, rows: RecordBatch) -> Result<()> {
+        match &mut self.pending {
+            Some(pending) if self.pending_rows + rows.num_rows() <= ROW_GROUP_ROWS => {
+                self.pending_rows += rows.num_rows();
+                pending.push(rows);
+                return Ok(());
+            }
+            Some(_) => {
+                // Too many to sort: from here on the caller's order stands.
+                for held in self.pending.take().into_iter().flatten() {
+                    self.encode(layout, &held)?;
+                }
+            }
+            None => {}
+        }
+        self.encode(layout, &rows)
+    }
+
+    fn encode(&mut self, layout: &Layout, rows: &RecordBatch) -> Result<()> {
+        let writing = || Error::parquet(&self.path, "written");
+        self.writer.write(rows).map_err(writing())?;
+        let held = self.writer.memory_size();
+        let all = update(&layout.held_bytes, self.held_bytes, held);
+        self.held_bytes = held;
+        let crowded = all > TRANSACTION_BYTES && held > CROWDED_ROW_GROUP_BYTES;
+        if held > ROW_GROUP_BYTES || crowded {
+            self.writer.flush().map_err(writing())?;
+            let held = self.writer.memory_size();
+            update(&layout.held_bytes, self.held_bytes, held);
+            self.held_bytes = held;
+        }
+        Ok(())
+    }
+
+    fn close(mut self, layout: &Layout) -> Result<DataFile> {
+        let sorted = self.pending.is_some();
+        if let Some(pending) = self.pending.take() {
+            let rows = sort(layout, pending)?;
+            self.encode(layout, &rows)?;
+        }
+        update(&layout.held_bytes, self.held_bytes, 0);
+        let footer = self.writer.finish().map_err(Error::parquet(&self.path, "written"))?;
+        let file = self.writer.inner();
+        if layout.durability == Durability::All {
+            file.sync_all().map_err(Error::file(&self.path, "flushed"))?;
+        }
+        let size_bytes = file.metadata().map_err(Error::file(&self.path, "read"))?.len();
+        let placement = Placement {
+            url: self.url,
+            size_bytes,
+            partition: self.partition,
+            partition_spec_id: layout.partition_spec.spec_id(),
+            sort_order_id: layout.sort_order_id.filter(|_| sorted),
+        };
+        describe(placement, &footer, &layout.schema).map_err(Error::metadata(&layout.table, "made"))
+    }
+}
+
+/// Replaces one share of a sum, and returns the sum.
+fn update(sum: &AtomicUsize, old: usize, new: usize) -> usize {
+    sum.fetch_sub(old, Ordering::Relaxed);
+    sum.fetch_add(new, Ordering::Relaxed) + new
+}
+
+fn sort(layout: &Layout, pending: Vec<RecordBatch>) -> Result<RecordBatch> {
+    let failed = |source| Error::BadValue { table: layout.table.clone(), column: layout.sort.join(", "), source };
+    let rows = arrow::compute::concat_batches(&layout.file_schema, &pending).map_err(failed)?;
+    let columns: Vec<SortColumn> = layout
+        .sort
+        .iter()
+        .filter_map(|name| rows.column_by_name(name))
+        .map(|values| SortColumn { values: values.clone(), options: Some(SortOptions::default()) })
+        .collect();
+    if columns.is_empty() {
+        return Ok(rows);
+    }
+    let order = lexsort_to_indices(&columns, None).map_err(failed)?;
+    take_record_batch(&rows, &order).map_err(failed)
+}
+
+fn properties(layout: &Layout) -> WriterProperties {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("healthlake ", env!("CARGO_PKG_VERSION")).to_string());
+    // A key of one column has no value twice: a dictionary of it is work for nothing.
+    if let [key] = layout.key.as_slice() {
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(key.as_str()), false);
+    }
+    builder.build()
+}
+
+/// A folder's name says what is in it, but nothing reads it back.
+fn folder_name(partition: &str) -> String {
+    partition.chars().map(|c| if c.is_ascii_alphanumeric() || "=-_.".contains(c) { c } else { '_' }).take(200).collect()
+}
+
+/// Flushes a file to the disk, and the folder that names it.
+pub(crate) fn flush_to_disk(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(Error::file(path, "flushed"))?;
+    file.sync_all().map_err(Error::file(path, "flushed"))?;
+    if let Some(folder) = path.parent() {
+        let folder_file = File::open(folder).map_err(Error::file(folder, "flushed"))?;
+        folder_file.sync_all().map_err(Error::file(folder, "flushed"))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,286 @@
+//! Makes a transaction's changes visible: write the metadata, move the pointers, and on conflict do it again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::catalog::{Swap, Swapped};
+use crate::location::path_of;
+use crate::snapshot::{Produced, Write, flush, produce};
+use crate::transaction::{Committed, Transaction};
+use crate::{Durability, Error, Result, TableName};
+
+/// Somebody makes progress in every round, so that this many suffice for this many writers of one table.
+const ATTEMPTS: u32 = 60;
+
+pub(crate) async fn commit(mut transaction: Transaction) -> Result<Committed> {
+    if let Some(mistake) = transaction.mistake.take() {
+        return Err(mistake);
+    }
+    if transaction.already_committed().is_some() {
+        return Ok(Committed { already: true, ..Committed::default() });
+    }
+    for (table, staged) in &transaction.tables {
+        if staged.free_schema && staged.evolution.is_some() && !staged.plan.all && staged.base.location.is_some() {
+            return Err(Error::PartialSchemaChange(table.clone()));
+        }
+    }
+    for attempt in 0..ATTEMPTS {
+        // Somebody may have committed the same since the transaction began.
+        if transaction.tables.values().any(|staged| transaction.stamp.find(&staged.base.metadata).is_some()) {
+            return Ok(Committed { already: true, retries: attempt, ..Committed::default() });
+        }
+        let produced = write_metadata(&transaction).await?;
+        let swaps: Vec<Swap> = produced
+            .iter()
+            .map(|(table, next)| Swap {
+                table: table.clone(),
+                from: transaction.tables.get(table).and_then(|staged| staged.base.location.clone()),
+                to: next.location.clone(),
+            })
+            .collect();
+        let swapped = swap(&transaction, &swaps).await;
+        match swapped {
+            Ok(Swapped::All) => return Ok(finish(transaction, produced, attempt)),
+            Ok(Swapped::Stale(table)) => {
+                discard(&transaction, &produced);
+                tracing::debug!(table.name = %table, attempt, "somebody else committed first");
+                if attempt > 0 {
+                    pause(attempt, &transaction).await;
+                }
+                rebase(&mut transaction, &swaps).await?;
+            }
+            Err(error @ Error::Busy { .. }) if attempt + 1 < ATTEMPTS => {
+                discard(&transaction, &produced);
+                tracing::debug!(%error, attempt, "the catalog is busy");
+                pause(attempt, &transaction).await;
+            }
+            Err(error) => {
+                if is_visible(&transaction, &swaps).await {
+                    return Ok(finish(transaction, produced, attempt));
+                }
+                return Err(error);
+            }
+        }
+    }
+    let table = transaction.tables.keys().next().cloned().unwrap_or_else(|| TableName::new("", ""));
+    Err(Error::Conflict { table, reason: format!("{ATTEMPTS} attempts to commit were too late") })
+}
+
+/// Writes the next state of every table, where nobody looks yet.
+async fn write_metadata(transaction: &Transaction) -> Result<Vec<(TableName, Produced)>> {
+    let inner = &transaction.lake.inner;
+    let write = Write {
+        files: &inner.files,
+        litter: &transaction.litter,
+        properties: &transaction.summary(),
+        timestamp_ms: transaction.timestamp_ms(),
+    };
+    let mut produced = Vec::with_capacity(transaction.tables.len());
+    for (table, staged) in &transaction.tables {
+        let next = produce(&write, table, &staged.base, staged.evolution.as_ref(), &staged.plan).await?;
+        produced.push((table.clone(), next));
+    }
+    if inner.config.durability != Durability::Nothing {
+        let written: Vec<PathBuf> = produced.iter().flat_map(|(_, next)| next.written.iter().cloned()).collect();
+        flush(&written)?;
+    }
+    Ok(produced)
+}
+
+async fn swap(transaction: &Transaction, swaps: &[Swap]) -> Result<Swapped> {
+    if swaps.is_empty() && transaction.views.is_empty() {
+        return Ok(Swapped::All);
+    }
+    transaction.lake.inner.catalog.swap(swaps, &transaction.views).await
+}
+
+/// Puts those tables on their newest state that are not where they were.
+async fn rebase(transaction: &mut Transaction, swaps: &[Swap]) -> Result<()> {
+    let mut pointers = transaction.lake.inner.catalog.pointers().await?;
+    for swap in swaps {
+        let now = pointers.remove(&swap.table);
+        if now.is_none() && swap.from.is_some() {
+            return Err(Error::Conflict { table: swap.table.clone(), reason: "it was dropped".to_string() });
+        }
+        if now != swap.from {
+            transaction.rebase(&swap.table).await?;
+        }
+    }
+    Ok(())
+}
+
+/// After an error of the catalog: looks whether the pointers moved nevertheless.
+async fn is_visible(transaction: &Transaction, swaps: &[Swap]) -> bool {
+    match transaction.lake.inner.catalog.pointers().await {
+        Ok(pointers) => !swaps.is_empty() && swaps.iter().all(|swap| pointers.get(&swap.table) == Some(&swap.to)),
+        Err(error) => {
+            // Better files that nobody needs than files that somebody misses.
+            tracing::warn!(%error, "it is not known whether a commit succeeded; its files are kept");
+            transaction.litter.keep_all();
+            false
+        }
+    }
+}
+
+fn discard(transaction: &Transaction, produced: &[(TableName, Produced)]) {
+    let written = produced.iter().flat_map(|(_, next)| &next.written);
+    transaction.litter.remove(written.map(PathBuf::as_path));
+}
+
+fn finish(transaction: Transaction, produced: Vec<(TableName, Produced)>, retries: u32) -> Committed {
+    let mut committed = Committed { retries, ..Committed::default() };
+    for staged in transaction.tables.values() {
+        let kept: Vec<PathBuf> = staged.plan.add.iter().map(|file| path_of(file.file_path())).collect();
+        transaction.litter.keep(kept.iter().map(PathBuf::as_path));
+    }
+    for (table, next) in produced {
+        transaction.litter.keep(next.written.iter().map(|path: &PathBuf| Path::new(path)));
+        tracing::debug!(table.name = %table, snapshot.id = next.snapshot_id, row.count = next.total_records, "committed");
+        transaction.lake.inner.remember(&table, &next.location, next.metadata);
+        committed.snapshots.insert(table.clone(), next.snapshot_id);
+        committed.row_counts.insert(table, next.total_records);
+    }
+    committed
+}
+
+/// Waits longer each time, and not as long as the others.
+async fn pause(attempt: u32, transaction: &Transaction) {
+    let spread = std::ptr::from_ref(transaction).addr() as u64 / 64 % 7;
+    let step = u64::from(attempt.min(6));
+    tokio::time::sleep(Duration::from_millis((1 << step) + spread * step)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::testing::{append, config, files_below, lake, query, rows, spec, stamp, write};
+    use crate::{Error, Lake};
+
+    #[tokio::test]
+    async fn the_same_stamp_is_committed_once() {
+        let (_folder, lake) = lake().await;
+        for _ in 0..2 {
+            let mut transaction = lake.begin(stamp("1")).await.unwrap();
+            transaction.set_property("rows", "10".to_string());
+            let files = write(&mut transaction, &spec("a"), &[rows(0..10)]).await;
+            transaction.append(&spec("a").name, files);
+            transaction.commit().await.unwrap();
+        }
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "10");
+        let transaction = lake.begin(stamp("1")).await.unwrap();
+        let properties = BTreeMap::from([("rows".to_string(), "10".to_string())]);
+        assert_eq!(transaction.already_committed(), Some(&properties));
+        let mut other = stamp("1");
+        other.fingerprint = "2".to_string();
+        assert_eq!(lake.begin(other).await.unwrap().already_committed(), None);
+    }
+
+    #[tokio::test]
+    async fn of_two_that_commit_the_same_stamp_at_once_one_wins() {
+        let (folder, lake) = lake().await;
+        append(&lake, "0", &spec("a"), rows(0..1)).await;
+        let other = Lake::open(&config(&folder)).await.unwrap();
+        let mut first = lake.begin(stamp("1")).await.unwrap();
+        let mut second = other.begin(stamp("1")).await.unwrap();
+        for transaction in [&mut first, &mut second] {
+            let files = write(transaction, &spec("a"), &[rows(10..20)]).await;
+            transaction.append(&spec("a").name, files);
+        }
+        assert!(!first.commit().await.unwrap().already);
+        assert!(second.commit().await.unwrap().already);
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "11");
+        assert_eq!(files_below(folder.path(), ".parquet").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_late_transaction_is_put_on_top_in_all_its_tables_at_once() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "0", &spec("b"), rows(0..1)).await;
+        let mut late = lake.begin(stamp("late")).await.unwrap();
+        for name in ["a", "b"] {
+            let files = write(&mut late, &spec(name), &[rows(100..110)]).await;
+            late.append(&spec(name).name, files);
+        }
+        append(&lake, "1", &spec("b"), rows(1..2)).await;
+        let committed = late.commit().await.unwrap();
+        assert_eq!(committed.retries, 1);
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "10");
+        assert_eq!(query(&lake, "select count(*) from t.b").await, "12");
+        let a = lake.history(&spec("a").name).await.unwrap();
+        let b = lake.history(&spec("b").name).await.unwrap();
+        assert_eq!(a.len(), 1);
+        assert_eq!(a[0].timestamp_ms, b[2].timestamp_ms);
+    }
+
+    #[tokio::test]
+    async fn when_one_table_cannot_follow_none_moves() {
+        let (folder, lake) = lake().await;
+        append(&lake, "0", &spec("b"), rows(0..1)).await;
+        let mut late = lake.begin(stamp("late")).await.unwrap();
+        let mut wider = spec("b");
+        let extra = arrow::datatypes::Field::new("more", arrow::datatypes::DataType::Int64, true);
+        let fields: Vec<_> = wider.schema.fields().iter().cloned().chain([extra.into()]).collect();
+        wider.schema = arrow::datatypes::Schema::new(fields).into();
+        for spec in [&spec("a"), &wider] {
+            let files = write(&mut late, spec, &[rows(100..110)]).await;
+            late.append(&spec.name, files);
+        }
+        // Somebody takes the next field id for another column.
+        let mut other = wider.clone();
+        let extra = arrow::datatypes::Field::new("other", arrow::datatypes::DataType::Utf8, true);
+        let fields: Vec<_> = spec("b").schema.fields().iter().cloned().chain([extra.into()]).collect();
+        other.schema = arrow::datatypes::Schema::new(fields).into();
+        append(&lake, "1", &other, rows(1..2)).await;
+        let error = late.commit().await.unwrap_err();
+        assert!(matches!(error, Error::Conflict { .. }) && error.is_retryable(), "{error}");
+        assert_eq!(lake.tables().await.unwrap(), [spec("b").name]);
+        assert_eq!(query(&lake, "select count(*) from t.b").await, "2");
+        assert_eq!(files_below(folder.path(), ".parquet").len(), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn eight_who_append_at_once_all_land() {
+        let (folder, lake) = lake().await;
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..8_i64 {
+            let config = config(&folder);
+            writers.spawn(async move {
+                let lake = Lake::open(&config).await.unwrap();
+                for round in 0..5_i64 {
+                    let from = writer * 1000 + round * 100;
+                    append(&lake, &format!("{writer} {round}"), &spec("a"), rows(from..from + 100)).await;
+                }
+            });
+        }
+        while let Some(done) = writers.join_next().await {
+            done.unwrap();
+        }
+        assert_eq!(query(&lake, "select count(*), count(distinct id) from t.a").await, "4000 4000");
+        assert_eq!(lake.history(&spec("a").name).await.unwrap().len(), 40);
+        assert_eq!(files_below(folder.path(), ".parquet").len(), 40);
+    }
+
+    #[tokio::test]
+    async fn many_appends_do_not_make_many_manifests() {
+        let (_folder, lake) = lake().await;
+        for run in 0..70 {
+            append(&lake, &run.to_string(), &spec("a"), rows(run..run + 1)).await;
+        }
+        let base = lake.inner.base(&spec("a").name).await.unwrap().unwrap();
+        let snapshot = base.metadata.current_snapshot().unwrap();
+        let manifests =
+            crate::live::manifest_files(&lake.inner.files, &spec("a").name, &base.metadata, snapshot).await.unwrap();
+        assert!(manifests.len() < 10, "{}", manifests.len());
+        assert_eq!(query(&lake, "select count(*), sum(id) from t.a").await, "70 2415");
+    }
+
+    #[tokio::test]
+    async fn an_unwritable_folder_is_named() {
+        let (folder, _lake) = lake().await;
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let error = Lake::open(&crate::Config::folder(&file)).await.err().unwrap().to_string();
+        assert!(error.contains(&*file.to_string_lossy()), "{error}");
+    }
+}

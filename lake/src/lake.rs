@@ -1,0 +1,153 @@
+//! An open lake: its catalog, its files, and what is remembered of both.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
+use iceberg::io::{FileIO, FileIOBuilder, LocalFsStorageFactory};
+use iceberg::spec::{DataFile, Snapshot as IcebergSnapshot, TableMetadata, TableMetadataRef};
+
+use crate::catalog::SqliteCatalog;
+use crate::location::{check_warehouse, path_of};
+use crate::snapshot::{Base, row_count};
+use crate::transaction::{Stamp, Transaction};
+use crate::{AsOf, Catalog, Config, Error, Result, Snapshot, TableName, as_of, live, session};
+
+/// An open lake: a catalog and its warehouse. Cloning is cheap; clones share what they remember.
+#[derive(Clone)]
+pub struct Lake {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub catalog: SqliteCatalog,
+    pub files: FileIO,
+    pub config: Config,
+    /// Url of the warehouse, without a slash at the end.
+    pub warehouse: String,
+    /// Every session is made from this one: it knows the functions and the options.
+    pub template: SessionState,
+    metadata: Mutex<HashMap<TableName, (String, TableMetadataRef)>>,
+    /// The data files of each table's last read snapshots, by manifest list.
+    live: Mutex<HashMap<String, Arc<Vec<DataFile>>>>,
+}
+
+/// So many snapshots' file lists are remembered.
+const REMEMBERED_LISTS: usize = 512;
+
+impl Lake {
+    /// Opens the lake and creates what is missing.
+    pub async fn open(config: &Config) -> Result<Lake> {
+        let warehouse = check_warehouse(&config.warehouse)?;
+        let folder = path_of(&warehouse);
+        std::fs::create_dir_all(&folder).map_err(Error::file(&folder, "created"))?;
+        let Catalog::Sqlite { path } = &config.catalog;
+        let catalog = SqliteCatalog::open(path, config.durability).await?;
+        let inner = Inner {
+            catalog,
+            files: FileIOBuilder::new(Arc::new(LocalFsStorageFactory)).build(),
+            warehouse,
+            template: session::template(config)?,
+            config: config.clone(),
+            metadata: Mutex::default(),
+            live: Mutex::default(),
+        };
+        Ok(Lake { inner: Arc::new(inner) })
+    }
+
+    /// Lists all tables, in order.
+    pub async fn tables(&self) -> Result<Vec<TableName>> {
+        Ok(self.inner.catalog.pointers().await?.into_keys().collect())
+    }
+
+    /// Lists all views with their SQL.
+    pub async fn views(&self) -> Result<BTreeMap<TableName, String>> {
+        self.inner.catalog.views().await
+    }
+
+    /// Reads the row count of every table from its snapshot summary.
+    pub async fn row_counts(&self) -> Result<BTreeMap<TableName, u64>> {
+        let mut counts = BTreeMap::new();
+        for (table, location) in self.inner.catalog.pointers().await? {
+            let metadata = self.inner.metadata(&table, &location).await?;
+            counts.insert(table.clone(), row_count(&self.inner.files, &table, &metadata).await?);
+        }
+        Ok(counts)
+    }
+
+    /// Lists the snapshots of a table, oldest first.
+    pub async fn history(&self, table: &TableName) -> Result<Vec<Snapshot>> {
+        let base = self.inner.base(table).await?.ok_or_else(|| Error::NoSuchTable(table.clone()))?;
+        Ok(as_of::history(&base.metadata))
+    }
+
+    /// Makes a DataFusion session that reads the lake at a moment. Every namespace is a schema of catalog `lake`.
+    pub async fn session(&self, as_of: &AsOf) -> Result<SessionContext> {
+        session::open(self, as_of).await
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self, stamp: Stamp) -> Result<Transaction> {
+        Transaction::begin(self, stamp).await
+    }
+
+    /// Names the folder of the data, below which everything that the lake wrote lies.
+    pub fn warehouse_folder(&self) -> PathBuf {
+        path_of(&self.inner.warehouse)
+    }
+
+    /// Names the current metadata file of a table, as other programs want it.
+    pub async fn metadata_location(&self, table: &TableName) -> Result<String> {
+        self.inner.catalog.pointers().await?.remove(table).ok_or_else(|| Error::NoSuchTable(table.clone()))
+    }
+}
+
+impl Inner {
+    /// Reads a table's metadata file, or remembers it.
+    pub async fn metadata(&self, table: &TableName, location: &str) -> Result<TableMetadataRef> {
+        if let Some((known, metadata)) = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).get(table)
+            && known == location
+        {
+            return Ok(metadata.clone());
+        }
+        let metadata = TableMetadata::read_from(&self.files, location).await.map_err(Error::metadata(table, "read"))?;
+        let metadata = Arc::new(metadata);
+        self.remember(table, location, metadata.clone());
+        Ok(metadata)
+    }
+
+    pub fn remember(&self, table: &TableName, location: &str, metadata: TableMetadataRef) {
+        let mut known = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(table.clone(), (location.to_string(), metadata));
+    }
+
+    /// Reads the current state of a table; none when it does not exist.
+    pub async fn base(&self, table: &TableName) -> Result<Option<Base>> {
+        let Some(location) = self.catalog.pointers().await?.remove(table) else { return Ok(None) };
+        let metadata = self.metadata(table, &location).await?;
+        Ok(Some(Base { location: Some(location), metadata }))
+    }
+
+    /// Reads which data files a snapshot has, or remembers it.
+    pub async fn live_files(
+        &self,
+        table: &TableName,
+        metadata: &TableMetadata,
+        snapshot: Option<&IcebergSnapshot>,
+    ) -> Result<Arc<Vec<DataFile>>> {
+        let Some(snapshot) = snapshot else { return Ok(Arc::default()) };
+        let list = snapshot.manifest_list();
+        if let Some(known) = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(list) {
+            return Ok(known.clone());
+        }
+        let files = live::live_files(&self.files, table, metadata, snapshot).await?;
+        let mut remembered = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED_LISTS {
+            remembered.clear();
+        }
+        remembered.insert(list.to_string(), files.clone());
+        Ok(files)
+    }
+}
