@@ -207,7 +207,7 @@ mod tests {
                 continue;
             }
             let table = table(&record[0].to_lowercase()).unwrap_or_else(|| panic!("no table {}", &record[0]));
-            let name = record[1].to_lowercase();
+            let name = record[1].to_lowercase().trim_matches('"').to_owned();
             let column = table.column(&name).unwrap_or_else(|| panic!("no column {}.{name}", table.name));
             let place = format!("{}.{name}", table.name);
             let data_type = match column.data_type {
