@@ -27,6 +27,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=vocabulary");
+    println!("cargo::rerun-if-changed=constraint");
     let tables = read_tables();
     let mut code = String::new();
     write_specification(&mut code, &tables);
@@ -39,6 +40,7 @@ fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&out).join("cdm.rs"), code).expect("OUT_DIR is writable");
     fs::write(Path::new(&out).join("vocabulary.rs"), data::vocabulary()).expect("OUT_DIR is writable");
+    fs::write(Path::new(&out).join("constraint.rs"), data::constraint()).expect("OUT_DIR is writable");
 }
 
 fn read_tables() -> Vec<Table> {

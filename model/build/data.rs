@@ -12,7 +12,7 @@ pub enum Cell {
     OptionalText,
     Integer,
     OptionalInteger,
-    OptionalFloat,
+    Float,
     Flag,
     Date,
 }
@@ -68,6 +68,47 @@ const VALUE: Columns = &[
     ("concept_id", Integer),
     ("note", Text),
 ];
+
+const VALUE_RANGE: Columns =
+    &[("vocabulary_id", Text), ("code", Text), ("unit", Text), ("low", Float), ("high", Float), ("note", Text)];
+const AGE_RANGE: Columns = &[
+    ("vocabulary_id", Text),
+    ("code", Text),
+    ("youngest", OptionalInteger),
+    ("oldest", OptionalInteger),
+    ("note", Text),
+];
+const SEX: Columns = &[("vocabulary_id", Text), ("code", Text), ("gender", Text), ("note", Text)];
+const REQUIREMENT: Columns = &[
+    ("rule", Text),
+    ("vocabulary_id", Text),
+    ("code", Text),
+    ("required_vocabulary_id", Text),
+    ("required_code", Text),
+    ("note", Text),
+];
+const EXCLUSION: Columns = &[
+    ("rule", Text),
+    ("vocabulary_id", Text),
+    ("code", Text),
+    ("excluded_vocabulary_id", Text),
+    ("excluded_code", Text),
+    ("note", Text),
+];
+const DATE_ORDER: Columns =
+    &[("table_name", Text), ("earlier", Text), ("later", Text), ("tolerance_days", Integer), ("note", Text)];
+
+/// The code of `model::constraint`'s tables.
+pub fn constraint() -> String {
+    let mut code = String::new();
+    write_table(&mut code, "VALUE_RANGES", "ValueRange", VALUE_RANGE, &read("constraint/value_range.csv"));
+    write_table(&mut code, "AGE_RANGES", "AgeRange", AGE_RANGE, &read("constraint/age_range.csv"));
+    write_table(&mut code, "SEXES", "Sex", SEX, &read("constraint/sex.csv"));
+    write_table(&mut code, "REQUIREMENTS", "Requirement", REQUIREMENT, &read("constraint/requires.csv"));
+    write_table(&mut code, "EXCLUSIONS", "Exclusion", EXCLUSION, &read("constraint/excludes.csv"));
+    write_table(&mut code, "DATE_ORDERS", "DateOrder", DATE_ORDER, &read("constraint/date_order.csv"));
+    code
+}
 
 /// The code of `model::vocabulary`'s tables.
 pub fn vocabulary() -> String {
@@ -136,8 +177,7 @@ fn literal(text: &str, cell: Cell) -> String {
         Integer => text.parse::<i32>().expect(text).to_string(),
         OptionalInteger if text.is_empty() => "None".into(),
         OptionalInteger => format!("Some({})", text.parse::<i32>().expect(text)),
-        OptionalFloat if text.is_empty() => "None".into(),
-        OptionalFloat => format!("Some({:?})", text.parse::<f64>().expect(text)),
+        Float => format!("{:?}", text.parse::<f64>().expect(text)),
         Flag => (text == "1" || text == "y").to_string(),
         Date => {
             let part: Vec<u32> = text.split('-').map(|part| part.parse().expect(text)).collect();
