@@ -224,10 +224,15 @@ mod tests {
     /// What the bundled modules emit has a concept, or is on the list above.
     #[test]
     fn every_code_of_the_modules_has_a_concept() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../generator/modules");
+        let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/../generator/modules");
         let mut without = HashSet::new();
-        for entry in std::fs::read_dir(folder).expect("the modules are part of the repository") {
-            let path = entry.expect("the folder is readable").path();
+        let mut paths = vec![std::path::PathBuf::from(modules)];
+        while let Some(path) = paths.pop() {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("the modules are part of the repository");
+                paths.extend(entries.map(|entry| entry.expect("the folder is readable").path()));
+                continue;
+            }
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
