@@ -1,1 +1,28 @@
-//! sql
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod definition;
+mod error;
+mod fingerprint;
+mod graph;
+mod incremental;
+mod lineage;
+mod materialize;
+mod planner;
+mod project;
+mod row_lineage;
+mod rule;
+mod run;
+mod seed;
+mod selection;
+mod show;
+mod unit_test;
+
+pub use definition::{Column, DataType, Definition, Materialization, Row, Test, TestKind, UnitTest, Watermark};
+pub use error::{Error, Problem, Result};
+pub use lineage::{Input, Kind, Lineage};
+pub use project::{Model, Project};
+pub use run::{ModelOutcome, ModelStatus, Options, Outcome, run};
+pub use selection::Selection;
+pub use show::{Listed, Shown, ShownColumn};
+pub use unit_test::UnitTestResult;

@@ -1,0 +1,108 @@
+with resource as (
+    select source_id, patient_id, 'Encounter' as resource_type, resource_id
+    from staging.stg_fhir__encounter
+    union all
+    select source_id, patient_id, 'Condition' as resource_type, resource_id
+    from staging.stg_fhir__condition
+    union all
+    select source_id, patient_id, 'Observation' as resource_type, resource_id
+    from staging.stg_fhir__observation
+    union all
+    select source_id, patient_id, 'Procedure' as resource_type, resource_id
+    from staging.stg_fhir__procedure
+    union all
+    select source_id, patient_id, 'MedicationRequest' as resource_type, resource_id
+    from staging.stg_fhir__medication_request
+    union all
+    select source_id, patient_id, 'Immunization' as resource_type, resource_id
+    from staging.stg_fhir__immunization
+    union all
+    select source_id, patient_id, 'AllergyIntolerance' as resource_type, resource_id
+    from staging.stg_fhir__allergy_intolerance
+),
+
+crosswalk as (
+    select * from staging.stg_quality__crosswalk
+),
+
+patient as (
+    select * from staging.stg_fhir__patient
+),
+
+person as (
+    select * from marts.patient_demographics
+),
+
+mapped as (
+    select distinct source_id, resource_type, resource_id from crosswalk
+),
+
+of_patient as (
+    select
+        resource.source_id,
+        resource.patient_id,
+        count(*) as resource_count,
+        count(mapped.resource_id) as mapped_resource_count,
+        count(*) filter (where resource.resource_type = 'Encounter') as encounter_count,
+        count(*) filter (where resource.resource_type = 'Condition') as condition_count,
+        count(*) filter (where resource.resource_type = 'Observation') as observation_count,
+        count(*) filter (where resource.resource_type = 'Procedure') as procedure_count,
+        count(*) filter (where resource.resource_type = 'MedicationRequest') as medication_request_count,
+        count(*) filter (where resource.resource_type = 'Immunization') as immunization_count,
+        count(*) filter (where resource.resource_type = 'AllergyIntolerance') as allergy_intolerance_count
+    from resource
+    left join mapped
+        on resource.source_id = mapped.source_id
+        and resource.resource_type = mapped.resource_type
+        and resource.resource_id = mapped.resource_id
+    group by resource.source_id, resource.patient_id
+),
+
+of_person as (
+    select
+        person_id,
+        count(*) as event_count,
+        count(*) filter (where event_type = 'visit') as visit_count,
+        count(*) filter (where concept_id = 0) as unmapped_event_count
+    from marts.patient_timeline
+    where event_type <> 'death'
+    group by person_id
+),
+
+final as (
+    select
+        patient.resource_key,
+        patient.source_id,
+        patient.resource_id as patient_id,
+        person.person_id,
+        patient.birth_date as fhir_birth_date,
+        person.birth_date as omop_birth_date,
+        patient.gender as fhir_gender,
+        person.sex as omop_sex,
+        patient.is_deceased as fhir_is_deceased,
+        person.is_deceased as omop_is_deceased,
+        coalesce(of_patient.resource_count, 0) as fhir_resource_count,
+        coalesce(of_patient.mapped_resource_count, 0) as fhir_mapped_resource_count,
+        coalesce(of_patient.encounter_count, 0) as fhir_encounter_count,
+        coalesce(of_patient.condition_count, 0) as fhir_condition_count,
+        coalesce(of_patient.observation_count, 0) as fhir_observation_count,
+        coalesce(of_patient.procedure_count, 0) as fhir_procedure_count,
+        coalesce(of_patient.medication_request_count, 0) as fhir_medication_request_count,
+        coalesce(of_patient.immunization_count, 0) as fhir_immunization_count,
+        coalesce(of_patient.allergy_intolerance_count, 0) as fhir_allergy_intolerance_count,
+        coalesce(of_person.event_count, 0) as omop_event_count,
+        coalesce(of_person.visit_count, 0) as omop_visit_count,
+        coalesce(of_person.unmapped_event_count, 0) as omop_unmapped_event_count
+    from patient
+    left join crosswalk
+        on patient.source_id = crosswalk.source_id
+        and patient.resource_id = crosswalk.resource_id
+        and crosswalk.resource_type = 'Patient'
+        and crosswalk.omop_table = 'person'
+    left join person on crosswalk.omop_id = person.person_id
+    left join of_patient
+        on patient.source_id = of_patient.source_id and patient.resource_id = of_patient.patient_id
+    left join of_person on person.person_id = of_person.person_id
+)
+
+select * from final
