@@ -1,6 +1,29 @@
 //! From one FHIR resource to its OMOP rows: pure functions, no storage, no clock.
 //!
 //! What the mapping may know beside the resource is in [`Context`]; what it says about the resource is in [`Mapped`].
+//! One file per OMOP table; `draft` holds what they share about a resource, `event` the way from a coded fact to the
+//! table of its domain.
+
+mod care_site;
+mod condition_occurrence;
+mod death;
+mod device_exposure;
+mod draft;
+mod drug_exposure;
+mod event;
+mod location;
+mod measurement;
+mod observation;
+mod person;
+mod procedure_occurrence;
+mod provider;
+mod specimen;
+mod value;
+mod visit_detail;
+mod visit_occurrence;
+
+#[cfg(test)]
+mod sample;
 
 use std::borrow::Cow;
 
@@ -11,6 +34,8 @@ use serde::{Deserialize, Serialize};
 use crate::document::Resource;
 use crate::reference::References;
 use crate::vocabulary::Vocabulary;
+
+use draft::Draft;
 
 /// Which MedicationRequests count as exposures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +155,34 @@ pub fn has_target(resource_type: &str) -> bool {
 
 /// Maps one resource. The same resource and context give the same answer.
 pub fn map<'d>(resource: &Resource<'d>, context: &Context<'_>) -> Mapped<'d> {
-    let _ = context;
-    let detail = resource.resource_type.to_owned();
-    Mapped { judgement: Judgement::Excluded { reason: "no_omop_target", detail }, ..Mapped::default() }
+    let mut draft = Draft::new(*resource, *context);
+    let outcome = match resource.resource_type {
+        "Patient" => person::from_patient(&mut draft),
+        "Practitioner" => provider::from_practitioner(&mut draft),
+        "Organization" => care_site::from_organization(&mut draft),
+        "Location" => care_site::from_location(&mut draft),
+        "Encounter" => visit_occurrence::from_encounter(&mut draft),
+        "Condition" => condition_occurrence::from_condition(&mut draft),
+        "Observation" => measurement::from_observation(&mut draft),
+        "Procedure" => procedure_occurrence::from_procedure(&mut draft),
+        "MedicationRequest" => drug_exposure::from_medication_request(&mut draft),
+        "Immunization" => drug_exposure::from_immunization(&mut draft),
+        "AllergyIntolerance" => observation::from_allergy_intolerance(&mut draft),
+        other => Err(Judgement::excluded("no_omop_target", other)),
+    };
+    draft.finish(outcome)
+}
+
+impl Judgement {
+    fn excluded(reason: &'static str, detail: impl Into<String>) -> Judgement {
+        Judgement::Excluded { reason, detail: detail.into() }
+    }
+
+    fn rejected(field: impl Into<String>, reason: &'static str, detail: impl Into<String>) -> Judgement {
+        Judgement::Rejected { field: Some(field.into()), reason, detail: detail.into() }
+    }
+
+    fn missing(field: impl Into<String>, expected: &str) -> Judgement {
+        Judgement::rejected(field, "missing_element", expected)
+    }
 }

@@ -1,0 +1,248 @@
+//! A coded fact on its way to the table of its concept's domain: which targets count, which table each goes to, and
+//! what of the fact goes with it.
+
+use std::borrow::Cow;
+
+use model::fhir::DateTime;
+use model::omop::{NO_MATCHING_CONCEPT, Row};
+
+use super::draft::{Draft, Visit};
+use super::{
+    condition_occurrence, device_exposure, drug_exposure, measurement, observation, procedure_occurrence, specimen,
+};
+use crate::vocabulary::{Domain, Resolution};
+
+/// A fact about a person, with what any table may want to know of it.
+#[derive(Clone, Debug)]
+pub struct Event<'d> {
+    /// The table of an unmapped code.
+    pub default: Domain,
+    /// True when the default is the only table, whatever the concept.
+    pub is_fixed: bool,
+    /// The base of the rows' parts.
+    pub part: String,
+    pub person_id: i64,
+    pub visit: Visit,
+    pub provider_id: Option<i64>,
+    pub start: DateTime,
+    pub end: Option<DateTime>,
+    pub type_concept_id: i32,
+    pub source_value: Option<Cow<'d, str>>,
+    pub source_concept_id: Option<i32>,
+    pub value: EventValue<'d>,
+    pub qualifier_concept_id: Option<i32>,
+    pub qualifier_source_value: Option<Cow<'d, str>>,
+    /// The row that this one is about: its key, and the concept of that key's column.
+    pub about: Option<(i64, i32)>,
+    pub condition: ConditionPart<'d>,
+    pub drug: DrugPart<'d>,
+    pub modifier_concept_id: Option<i32>,
+    pub modifier_source_value: Option<Cow<'d, str>>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventValue<'d> {
+    pub number: Option<f64>,
+    pub text: Option<Cow<'d, str>>,
+    pub concept_id: Option<i32>,
+    pub source_value: Option<Cow<'d, str>>,
+    pub operator_concept_id: Option<i32>,
+    pub unit_concept_id: Option<i32>,
+    pub unit_source_value: Option<Cow<'d, str>>,
+    pub range_low: Option<f64>,
+    pub range_high: Option<f64>,
+    /// True for a plain "false": the fact is denied, so it must not become one.
+    pub is_denial: bool,
+}
+
+impl EventValue<'_> {
+    /// True when something was found.
+    pub fn is_some(&self) -> bool {
+        self.number.is_some() || self.text.is_some() || self.concept_id.is_some() || self.source_value.is_some()
+    }
+}
+
+/// What only `condition_occurrence` asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConditionPart<'d> {
+    pub status_concept_id: Option<i32>,
+    pub status_source_value: Option<Cow<'d, str>>,
+    pub stop_reason: Option<Cow<'d, str>>,
+}
+
+/// What only `drug_exposure` asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DrugPart<'d> {
+    pub stop_reason: Option<Cow<'d, str>>,
+    pub refills: Option<i32>,
+    pub quantity: Option<f64>,
+    pub days_supply: Option<i32>,
+    pub sig: Option<Cow<'d, str>>,
+    pub route_concept_id: Option<i32>,
+    pub route_source_value: Option<Cow<'d, str>>,
+    pub lot_number: Option<Cow<'d, str>>,
+    pub dose_unit_source_value: Option<Cow<'d, str>>,
+}
+
+impl<'d> Event<'d> {
+    /// An event that knows who, when and what.
+    pub fn new(default: Domain, person_id: i64, start: DateTime, type_concept_id: i32, code: &Resolution<'d>) -> Self {
+        Event {
+            default,
+            is_fixed: false,
+            part: String::new(),
+            person_id,
+            visit: Visit::default(),
+            provider_id: None,
+            start,
+            end: None,
+            type_concept_id,
+            source_value: code.source_value.clone(),
+            source_concept_id: Some(code.source_concept_id.unwrap_or(NO_MATCHING_CONCEPT)),
+            value: EventValue::default(),
+            qualifier_concept_id: None,
+            qualifier_source_value: None,
+            about: None,
+            condition: ConditionPart::default(),
+            drug: DrugPart::default(),
+            modifier_concept_id: None,
+            modifier_source_value: None,
+        }
+    }
+
+    /// The end, unless it lies before the start: then it is counted and left out.
+    pub fn set_end(&mut self, draft: &mut Draft<'_, '_>, element: &'static str, end: Option<DateTime>) {
+        let Some(end) = end else {
+            return;
+        };
+        draft.note_precision(element, &end);
+        if is_before(&end, &self.start) {
+            draft.lose(element, "end_before_start");
+            return;
+        }
+        self.end = Some(end);
+    }
+}
+
+/// True when the one is certainly before the other.
+pub fn is_before(one: &DateTime, other: &DateTime) -> bool {
+    match (one.utc(), other.utc()) {
+        (Some(one), Some(other)) => one < other,
+        _ => one.date < other.date,
+    }
+}
+
+impl<'d> Draft<'d, '_> {
+    /// Writes the rows of an event; returns the table and key of the first.
+    pub fn emit(
+        &mut self,
+        element: &'static str,
+        event: &Event<'d>,
+        code: &Resolution<'d>,
+    ) -> Option<(Domain, i64)> {
+        let targets = self.targets(element, event, code);
+        let mut first = None;
+        for (index, (domain, concept_id)) in targets.into_iter().enumerate() {
+            // A value belongs to one row: a number is never told twice.
+            let has_value = index == 0 && event.value.is_some();
+            let row_event = if index == 0 { Cow::Borrowed(event) } else { Cow::Owned(without_value(event)) };
+            let key = self.write(domain, concept_id, &row_event);
+            first = first.or(Some((domain, key)));
+            if has_value && !matches!(domain, Domain::Measurement | Domain::Observation) {
+                self.lose(element, "residual");
+                self.write(Domain::Observation, concept_id, event);
+            }
+            if event.end.is_some() && matches!(domain, Domain::Measurement | Domain::Observation | Domain::Specimen) {
+                self.lose(element, "end_without_column");
+            }
+        }
+        first
+    }
+
+    /// The tables and concepts of the event's rows.
+    fn targets(&mut self, element: &'static str, event: &Event<'d>, code: &Resolution<'d>) -> Vec<(Domain, i32)> {
+        let mut rows: Vec<(Domain, i32)> = Vec::new();
+        let mut has_visit = false;
+        for target in &code.targets {
+            let domain = match target.domain {
+                _ if event.is_fixed => event.default,
+                Domain::Visit => {
+                    has_visit = true;
+                    continue;
+                }
+                domain if !domain.is_event() => {
+                    self.lose(element, "domain_not_event");
+                    continue;
+                }
+                _ if event.value.is_denial => Domain::Observation,
+                domain => domain,
+            };
+            if !rows.contains(&(domain, target.concept_id)) {
+                rows.push((domain, target.concept_id));
+            }
+        }
+        if rows.is_empty() {
+            if has_visit {
+                self.lose(element, "domain_visit");
+                return rows;
+            }
+            return vec![(event.default, NO_MATCHING_CONCEPT)];
+        }
+        // The row that carries the value comes first: one of the default table where there is one.
+        if event.value.is_some()
+            && let Some(index) = rows.iter().position(|(domain, _)| *domain == event.default)
+        {
+            let row = rows.remove(index);
+            rows.insert(0, row);
+        }
+        let mut has_measurement = false;
+        let mut ingredients: Vec<i32> = Vec::new();
+        let mut has_drug = false;
+        let vocabulary = self.context.vocabulary;
+        let before = rows.len();
+        rows.retain(|(domain, concept_id)| match domain {
+            Domain::Measurement => !std::mem::replace(&mut has_measurement, true),
+            Domain::Drug => {
+                let of = vocabulary.ingredients(*concept_id);
+                let is_new = of.iter().any(|id| !ingredients.contains(id));
+                ingredients.extend(of);
+                !std::mem::replace(&mut has_drug, true) || is_new
+            }
+            _ => true,
+        });
+        if rows.len() < before {
+            self.lose(element, "first_of_many");
+        }
+        rows
+    }
+
+    fn write(&mut self, domain: Domain, concept_id: i32, event: &Event<'d>) -> i64 {
+        let table = match domain {
+            Domain::Condition => "condition_occurrence",
+            Domain::Measurement => "measurement",
+            Domain::Procedure => "procedure_occurrence",
+            Domain::Drug => "drug_exposure",
+            Domain::Device => "device_exposure",
+            Domain::Specimen => "specimen",
+            _ => "observation",
+        };
+        let part = self.part(table, &event.part, concept_id);
+        let key = self.key(table, &part);
+        let row: Row<'d> = match domain {
+            Domain::Condition => condition_occurrence::row(key, concept_id, event).into(),
+            Domain::Measurement => measurement::row(key, concept_id, event).into(),
+            Domain::Procedure => procedure_occurrence::row(key, concept_id, event).into(),
+            Domain::Drug => drug_exposure::row(key, concept_id, event).into(),
+            Domain::Device => device_exposure::row(key, concept_id, event).into(),
+            Domain::Specimen => specimen::row(key, concept_id, event).into(),
+            _ => observation::row(key, concept_id, event).into(),
+        };
+        self.push(row, part);
+        key
+    }
+}
+
+fn without_value<'d>(event: &Event<'d>) -> Event<'d> {
+    Event { value: EventValue::default(), ..event.clone() }
+}

@@ -1,0 +1,70 @@
+//! Domains as the mapping sees them: the ones that decide a table, and the rest.
+
+/// What kind of fact a concept is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Domain {
+    /// `condition_occurrence`
+    Condition,
+    /// `observation`
+    Observation,
+    /// `measurement`
+    Measurement,
+    /// `procedure_occurrence`
+    Procedure,
+    /// `drug_exposure`
+    Drug,
+    /// `device_exposure`
+    Device,
+    /// `specimen`
+    Specimen,
+    /// A kind of visit: no event.
+    Visit,
+    /// A unit: no event.
+    Unit,
+    /// A value of a measurement: no event.
+    MeasValue,
+    /// A way into the body: no event.
+    Route,
+    /// Anything else: no event.
+    Other,
+}
+
+impl Domain {
+    /// The domain of that name; of a mixed one such as `Condition/Device` the first part.
+    pub fn of(domain_id: &str) -> Domain {
+        match domain_id.split('/').next().unwrap_or_default() {
+            "Condition" => Domain::Condition,
+            "Observation" | "Obs" => Domain::Observation,
+            "Measurement" | "Meas" => Domain::Measurement,
+            "Procedure" => Domain::Procedure,
+            "Drug" => Domain::Drug,
+            "Device" => Domain::Device,
+            "Specimen" => Domain::Specimen,
+            "Visit" => Domain::Visit,
+            "Unit" => Domain::Unit,
+            "Meas Value" => Domain::MeasValue,
+            "Route" => Domain::Route,
+            _ => Domain::Other,
+        }
+    }
+
+    /// True when a record of the concept is an event with a table of its own.
+    pub fn is_event(self) -> bool {
+        self <= Domain::Specimen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Domain;
+
+    #[test]
+    fn domains_with_a_table_are_events() {
+        assert!(Domain::of("Condition").is_event());
+        assert!(Domain::of("Specimen").is_event());
+        assert_eq!(Domain::of("Condition/Device"), Domain::Condition);
+        for other in ["Visit", "Unit", "Meas Value", "Race", "Spec Anatomic Site", "Route", ""] {
+            assert!(!Domain::of(other).is_event(), "{other}");
+        }
+    }
+}
