@@ -1,7 +1,53 @@
-//! A parsed JSON record: flat nodes over the record's text, no copies. The flat views, the content hash and the typed
-//! structs of the mapping all read the same nodes.
+//! A parsed JSON record: flat nodes over the record's text, no copies. The content hash, the flat views and the typed
+//! structs of the mapping all read the same nodes, so a record is parsed once.
+//!
+//! A parser of our own, because a record must not be able to hurt: nesting is limited, a duplicate key is an error,
+//! decimals keep their digits, and the nodes of one record are reused for the next.
+
+mod parse;
+mod read;
 
 use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub use parse::Fault;
+pub use read::WrongType;
+
+/// The nodes of one record; kept from record to record so that parsing allocates nothing.
+#[derive(Default)]
+pub struct Tape {
+    nodes: Vec<Node>,
+    unescaped: String,
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    start: u32,
+    end: u32,
+    next: u32,
+    kind: Kind,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `false`
+    False,
+    /// `true`
+    True,
+    /// A number, as written.
+    Number,
+    /// A string that stands in the text as it is.
+    String,
+    /// A string with escapes: it stands in the tape.
+    Escaped,
+    /// `[…]`
+    Array,
+    /// `{…}`
+    Object,
+}
 
 /// One resource: its type, logical id and content.
 #[derive(Clone, Copy)]
@@ -14,45 +60,249 @@ pub struct Resource<'d> {
     pub element: Element<'d>,
 }
 
-/// One value of a document: an object, an array, a string, a number, a boolean or null.
+/// One value of a record: an object, an array, a string, a number, a boolean or null.
 #[derive(Clone, Copy)]
 pub struct Element<'d> {
     text: &'d str,
+    tape: &'d Tape,
+    index: u32,
 }
 
-/// A value that does not have the type that its place asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrongType {
-    /// Where, relative to the element: `period.start`, `code.coding[0].system`.
-    pub path: String,
-    /// What was found and what was expected, without the content.
-    pub message: String,
+impl std::fmt::Debug for Element<'_> {
+    /// The kind alone: content has no business in messages.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.kind().fmt(formatter)
+    }
+}
+
+impl Tape {
+    /// Parses one record; what the tape held before is gone.
+    ///
+    /// # Errors
+    /// The record is not JSON, is nested too deeply or names a member twice.
+    pub fn parse<'d>(&'d mut self, text: &'d str) -> Result<Element<'d>, Fault> {
+        parse::parse(text, self)?;
+        Ok(Element { text, tape: self, index: 0 })
+    }
 }
 
 impl<'d> Resource<'d> {
-    /// Reads the resource as a typed struct; strings are borrowed (`&'d str` and `Cow<'d, str>` with
-    /// `#[serde(borrow)]`), decimals are offered as the number's text to `visit_borrowed_str` when a struct asks for
-    /// a string and as `f64` when it asks for a number.
+    /// Reads the resource as a typed struct; strings are borrowed where they hold no escapes.
+    ///
+    /// # Errors
+    /// An element does not have the type that the struct asks for.
     pub fn read<T: Deserialize<'d>>(&self) -> Result<T, WrongType> {
         self.element.read()
+    }
+
+    /// The resource's JSON as it was written.
+    pub fn text(&self) -> &'d str {
+        self.element.text()
     }
 }
 
 impl<'d> Element<'d> {
     /// Reads the value as a typed struct.
+    ///
+    /// # Errors
+    /// An element does not have the type that the struct asks for.
     pub fn read<T: Deserialize<'d>>(&self) -> Result<T, WrongType> {
-        let _ = self.text;
-        Err(WrongType { path: String::new(), message: String::new() })
+        T::deserialize(*self)
+    }
+
+    /// What the value is.
+    pub fn kind(&self) -> Kind {
+        self.node().kind
     }
 
     /// The member of that name, when this is an object that has it.
     pub fn get(&self, name: &str) -> Option<Element<'d>> {
-        let _ = name;
-        None
+        self.members().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// The members of an object, in the order of the text; none for anything else.
+    pub fn members(&self) -> Members<'d> {
+        let (at, end) = if self.kind() == Kind::Object { self.inside() } else { (0, 0) };
+        Members { text: self.text, tape: self.tape, at, end }
+    }
+
+    /// The items of an array; none for anything else.
+    pub fn items(&self) -> Items<'d> {
+        let (at, end) = if self.kind() == Kind::Array { self.inside() } else { (0, 0) };
+        Items { text: self.text, tape: self.tape, at, end }
     }
 
     /// The string, when this is one.
     pub fn as_str(&self) -> Option<&'d str> {
-        None
+        let node = self.node();
+        match node.kind {
+            Kind::String => Some(&self.text[node.start as usize..node.end as usize]),
+            Kind::Escaped => Some(&self.tape.unescaped[node.start as usize..node.end as usize]),
+            _ => None,
+        }
+    }
+
+    /// The number as written, when this is one.
+    pub fn as_number(&self) -> Option<&'d str> {
+        let node = self.node();
+        (node.kind == Kind::Number).then(|| &self.text[node.start as usize..node.end as usize])
+    }
+
+    /// True or false, when this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.kind() {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The JSON of an object, array, number, boolean or null as it was written. A string's quotes are part of it;
+    /// a string with escapes has only them.
+    pub fn text(&self) -> &'d str {
+        let node = self.node();
+        match node.kind {
+            Kind::String => &self.text[node.start as usize - 1..node.end as usize + 1],
+            Kind::Escaped => "\"\"",
+            _ => &self.text[node.start as usize..node.end as usize],
+        }
+    }
+
+    /// A hash of the content that does not depend on the order of members or on white space.
+    pub fn content_hash(&self) -> u64 {
+        hash(self.text, self.tape, self.index as usize)
+    }
+
+    fn node(&self) -> &'d Node {
+        &self.tape.nodes[self.index as usize]
+    }
+
+    fn inside(&self) -> (u32, u32) {
+        (self.index + 1, self.node().next)
+    }
+}
+
+/// The members of an object.
+pub struct Members<'d> {
+    text: &'d str,
+    tape: &'d Tape,
+    at: u32,
+    end: u32,
+}
+
+impl<'d> Iterator for Members<'d> {
+    type Item = (&'d str, Element<'d>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let key = Element { text: self.text, tape: self.tape, index: self.at };
+        let value = Element { index: self.at + 1, ..key };
+        self.at = value.node().next;
+        Some((key.as_str().unwrap_or_default(), value))
+    }
+}
+
+/// The items of an array.
+pub struct Items<'d> {
+    text: &'d str,
+    tape: &'d Tape,
+    at: u32,
+    end: u32,
+}
+
+impl<'d> Iterator for Items<'d> {
+    type Item = Element<'d>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let item = Element { text: self.text, tape: self.tape, index: self.at };
+        self.at = item.node().next;
+        Some(item)
+    }
+}
+
+const NUMBER: u64 = 1;
+const STRING: u64 = 2;
+const KEY: u64 = 3;
+const WORD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn hash(text: &str, tape: &Tape, index: usize) -> u64 {
+    let node = tape.nodes[index];
+    let (start, end) = (node.start as usize, node.end as usize);
+    match node.kind {
+        Kind::Null => mix(WORD, 1),
+        Kind::False => mix(WORD, 2),
+        Kind::True => mix(WORD, 3),
+        Kind::Number => xxh3_64_with_seed(&text.as_bytes()[start..end], NUMBER),
+        Kind::String => xxh3_64_with_seed(&text.as_bytes()[start..end], STRING),
+        Kind::Escaped => xxh3_64_with_seed(&tape.unescaped.as_bytes()[start..end], STRING),
+        Kind::Array => {
+            let (mut sum, mut at) = (mix(WORD, 4), index + 1);
+            while at < node.next as usize {
+                sum = mix(sum, hash(text, tape, at));
+                at = tape.nodes[at].next as usize;
+            }
+            sum
+        }
+        Kind::Object => {
+            let (mut sum, mut at) = (0_u64, index + 1);
+            while at < node.next as usize {
+                let key = Element { text, tape, index: at as u32 }.as_str().unwrap_or_default();
+                let member = mix(xxh3_64_with_seed(key.as_bytes(), KEY), hash(text, tape, at + 1));
+                sum = sum.wrapping_add(member);
+                at = tape.nodes[at + 1].next as usize;
+            }
+            mix(sum, 5)
+        }
+    }
+}
+
+/// Joins two hashes; the order of the two counts.
+pub fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ WORD) * u128::from(b.rotate_left(23) ^ 0xe703_7ed1_a0b4_28db);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content_hash(text: &str) -> u64 {
+        Tape::default().parse(text).unwrap().content_hash()
+    }
+
+    #[test]
+    fn members_items_and_text_are_found() {
+        let mut tape = Tape::default();
+        let text = r#" {"a":[1, 2.50,"x\u00e9\n"],"b":{"c":true,"d":null},"e":""} "#;
+        let root = tape.parse(text).unwrap();
+        assert_eq!(root.members().map(|(key, _)| key).collect::<Vec<_>>(), ["a", "b", "e"]);
+        let items: Vec<_> = root.get("a").unwrap().items().collect();
+        assert_eq!(items[1].as_number(), Some("2.50"));
+        assert_eq!(items[2].as_str(), Some("xé\n"));
+        assert_eq!(root.get("b").unwrap().text(), r#"{"c":true,"d":null}"#);
+        assert_eq!(root.get("b").unwrap().get("c").unwrap().as_bool(), Some(true));
+        assert_eq!(root.get("e").unwrap().as_str(), Some(""));
+        assert!(root.get("x").is_none());
+    }
+
+    #[test]
+    fn the_content_hash_ignores_order_and_space_and_nothing_else() {
+        let base = content_hash(r#"{"a":[1,2],"b":{"c":"x"}}"#);
+        assert_eq!(base, content_hash("{ \"b\" : {\"c\":\"\\u0078\"}, \"a\":[1, 2] }"));
+        for other in [
+            r#"{"a":[2,1],"b":{"c":"x"}}"#,
+            r#"{"a":[1,2],"b":{"c":"y"}}"#,
+            r#"{"a":[1,2],"c":{"b":"x"}}"#,
+            r#"{"a":[1,2.0],"b":{"c":"x"}}"#,
+            r#"{"a":[1,"2"],"b":{"c":"x"}}"#,
+            r#"{"a":[1,2],"b":{"c":"x"},"d":null}"#,
+        ] {
+            assert_ne!(base, content_hash(other), "{other}");
+        }
     }
 }

@@ -1,9 +1,25 @@
-//! etl
+#![doc = include_str!("../README.md")]
 
+mod account;
+mod derive;
 mod document;
+mod error;
+mod existing;
+mod extract;
+mod id_set;
+mod load;
 mod map;
+mod pass;
+mod policy;
 mod reference;
-/// Concepts and their maps.
+mod run;
+mod skim;
+mod survey;
+mod transform;
+mod view;
 pub mod vocabulary;
 
+pub use error::{Error, Result};
 pub use map::MedicationRequestPolicy;
+pub use pass::Progress;
+pub use run::{Options, Outcome, run};

@@ -1,50 +1,296 @@
 //! References between resources: which resource a reference names, and which OMOP row that resource makes.
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use model::omop::key::omop_key;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::document::mix;
+use crate::extract::bundle::Bundle;
+use crate::id_set::IdSet;
+
+/// What the input, and the lake before it, has to offer to references.
+#[derive(Default)]
+pub struct Directory {
+    /// Ids of persons, providers, care sites, visits and visit details that exist when the run is done.
+    pub rows: IdSet,
+    /// The visit around each visit detail.
+    pub visit_of_detail: HashMap<i64, i64>,
+    /// The day on which the last visit of each person began.
+    pub last_visits: HashMap<i64, NaiveDate>,
+    /// Logical ids by [`identifier_key`].
+    pub identifiers: HashMap<u64, Box<str>>,
+    /// The Practitioner reference of each PractitionerRole, by [`name_key`].
+    pub practitioner_of_role: HashMap<u64, Box<str>>,
+    /// The `code` of each Medication as JSON text, by [`name_key`].
+    pub medication_codes: HashMap<u64, Arc<str>>,
+}
+
+/// The key of a resource's `Type/id`.
+pub fn name_key(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
+}
+
+/// The key of a business identifier of a resource type.
+pub fn identifier_key(resource_type: &str, system: &str, value: &str) -> u64 {
+    mix(mix(xxh3_64(resource_type.as_bytes()), xxh3_64(system.as_bytes())), xxh3_64(value.as_bytes()))
+}
 
 /// Answers for one resource what its references lead to. Every form is understood: relative, absolute, `urn:uuid:`,
 /// versioned, conditional; contained resources (`#id`) have no identity of their own and lead nowhere.
 pub struct References<'r> {
-    seen: Cell<u64>,
-    marker: std::marker::PhantomData<&'r ()>,
+    directory: Option<&'r Directory>,
+    source_id: &'r str,
+    bundle: Option<&'r Bundle>,
+    full_url: Option<&'r str>,
+    answers: Cell<u64>,
 }
 
 impl<'r> References<'r> {
+    /// Answers from the directory.
+    pub fn new(
+        directory: &'r Directory,
+        source_id: &'r str,
+        bundle: Option<&'r Bundle>,
+        full_url: Option<&'r str>,
+    ) -> Self {
+        References { directory: Some(directory), source_id, bundle, full_url, answers: Cell::new(0) }
+    }
+
+    /// Believes that whatever a reference names exists: for the survey, which finds out what does.
+    pub fn credulous(source_id: &'r str, bundle: Option<&'r Bundle>, full_url: Option<&'r str>) -> Self {
+        References { directory: None, source_id, bundle, full_url, answers: Cell::new(0) }
+    }
+
+    /// A hash of all answers given: other answers may mean other rows.
+    pub fn answers(&self) -> u64 {
+        self.answers.get()
+    }
+
     /// The `person_id` of the Patient that the reference names, when that Patient makes a person.
     pub fn person(&self, reference: &str) -> Option<i64> {
-        self.target(reference, "person")
+        self.row(reference, "person", &["Patient"])
     }
 
     /// The `visit_occurrence_id` of the Encounter that the reference names, when that Encounter makes a visit. For an
     /// Encounter that makes a visit detail it is the visit around it.
     pub fn visit_occurrence(&self, reference: &str) -> Option<i64> {
-        self.target(reference, "visit_occurrence")
+        let visit = self.row(reference, "visit_occurrence", &["Encounter"]);
+        visit.or_else(|| {
+            let detail = self.row(reference, "visit_detail", &["Encounter"])?;
+            self.directory?.visit_of_detail.get(&detail).copied()
+        })
     }
 
     /// The `visit_detail_id` of the Encounter that the reference names, when that Encounter makes a visit detail.
     pub fn visit_detail(&self, reference: &str) -> Option<i64> {
-        self.target(reference, "visit_detail")
+        self.row(reference, "visit_detail", &["Encounter"])
     }
 
     /// The `provider_id` of the Practitioner (or of the PractitionerRole's Practitioner) that the reference names.
     pub fn provider(&self, reference: &str) -> Option<i64> {
-        self.target(reference, "provider")
+        self.row(reference, "provider", &["Practitioner", "PractitionerRole"])
     }
 
     /// The `care_site_id` of the Organization or Location that the reference names.
     pub fn care_site(&self, reference: &str) -> Option<i64> {
-        self.target(reference, "care_site")
+        self.row(reference, "care_site", &["Organization", "Location"])
+    }
+
+    /// The day on which the person's last visit began.
+    pub fn last_visit_date(&self, person_id: i64) -> Option<NaiveDate> {
+        let date = self.directory?.last_visits.get(&person_id).copied();
+        self.answers.set(mix(self.answers.get(), date.map_or(0, |date| date.to_epoch_days() as u64)));
+        date
     }
 
     /// The `code` element (JSON text of a CodeableConcept) of the Medication that the reference names.
     pub fn medication_code(&self, reference: &str) -> Option<&'r str> {
-        let _ = reference;
-        None
+        let directory = self.directory?;
+        let name = self.names(reference, &["Medication"]).next()?;
+        let code = directory.medication_codes.get(&name_key(&name))?;
+        self.answers.set(mix(self.answers.get(), xxh3_64(code.as_bytes())));
+        Some(code)
     }
 
-    fn target(&self, reference: &str, table: &str) -> Option<i64> {
-        let _ = (reference, table);
-        self.seen.set(0);
-        None
+    /// The logical id of the resource of that type that the reference names, whether or not it exists; any type when
+    /// none is given.
+    pub fn id(&self, reference: &str, resource_type: Option<&str>) -> Option<String> {
+        let key = |name: Cow<'_, str>| name.split_once('/').map(|(_, id)| id.to_owned());
+        match resource_type {
+            Some(resource_type) => self.names(reference, &[resource_type]).next().and_then(key),
+            None => self.name(reference).and_then(key),
+        }
+    }
+
+    fn row(&self, reference: &str, table: &str, types: &[&str]) -> Option<i64> {
+        let found = self.names(reference, types).find_map(|name| self.row_of(&name, table));
+        self.answers.set(mix(self.answers.get(), found.unwrap_or_default() as u64));
+        found
+    }
+
+    fn row_of(&self, name: &str, table: &str) -> Option<i64> {
+        if name.starts_with("PractitionerRole/") {
+            let practitioner = self.directory?.practitioner_of_role.get(&name_key(name))?;
+            let name = type_and_id(practitioner).filter(|name| name.starts_with("Practitioner/"))?;
+            return self.row_of(name, table);
+        }
+        let id = omop_key(self.source_id, name, table, "");
+        match self.directory {
+            Some(directory) => directory.rows.contains(id).then_some(id),
+            None => Some(id),
+        }
+    }
+
+    /// The resources of the given types that the reference may name: one, except for a `urn:` outside of a Bundle.
+    fn names<'n>(&'n self, reference: &'n str, types: &'n [&'n str]) -> impl Iterator<Item = Cow<'n, str>> {
+        let name = self.name(reference).filter(|name| {
+            let resource_type = name.split('/').next().unwrap_or_default();
+            types.contains(&resource_type)
+        });
+        let urn = if name.is_none() && reference.starts_with("urn:") { reference.rsplit_once(':') } else { None };
+        let guesses = urn.into_iter().flat_map(|(_, id)| types.iter().map(move |of| Cow::Owned(format!("{of}/{id}"))));
+        name.into_iter().chain(guesses)
+    }
+
+    /// `Type/id` of the resource that the reference names.
+    fn name<'n>(&'n self, reference: &'n str) -> Option<Cow<'n, str>> {
+        if reference.starts_with('#') {
+            return None;
+        }
+        if let Some(bundle) = self.bundle {
+            let reference = unversioned(reference);
+            if let Some(name) = bundle.resolve(reference) {
+                return Some(Cow::Borrowed(name));
+            }
+            if let Some(base) = self.full_url.and_then(base)
+                && !reference.contains(':')
+                && let Some(name) = bundle.resolve(&format!("{base}/{reference}"))
+            {
+                return Some(Cow::Borrowed(name));
+            }
+        }
+        if let Some((resource_type, system, value)) = conditional(reference) {
+            let key = identifier_key(resource_type, system.unwrap_or_default(), value);
+            let id = self.directory?.identifiers.get(&key)?;
+            return Some(Cow::Owned(format!("{resource_type}/{id}")));
+        }
+        type_and_id(reference).map(Cow::Borrowed)
+    }
+}
+
+/// `Type`, system and value of `Type?identifier=system|value`; no system when none is given.
+pub fn conditional(reference: &str) -> Option<(&str, Option<&str>, &str)> {
+    let (resource_type, query) = reference.split_once('?')?;
+    let resource_type = resource_type.rsplit('/').next().unwrap_or(resource_type);
+    let identifier = query.split('&').find_map(|term| term.strip_prefix("identifier="))?;
+    Some(match identifier.split_once('|') {
+        Some((system, value)) => (resource_type, Some(system).filter(|system| !system.is_empty()), value),
+        None => (resource_type, None, identifier),
+    })
+}
+
+/// `Type/id` at the end of a relative or absolute reference, without version, query and fragment.
+pub fn type_and_id(reference: &str) -> Option<&str> {
+    let reference = unversioned(reference.split(['?', '#']).next().unwrap_or(reference));
+    let (rest, id) = reference.rsplit_once('/')?;
+    let start = rest.rfind('/').map_or(0, |slash| slash + 1);
+    let resource_type = &rest[start..];
+    let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
+        && resource_type.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (is_type && !id.is_empty()).then(|| &reference[start..])
+}
+
+fn unversioned(reference: &str) -> &str {
+    reference.split("/_history/").next().unwrap_or(reference)
+}
+
+/// The server's address in a `fullUrl` such as `http://server/fhir/Patient/1`.
+fn base(full_url: &str) -> Option<&str> {
+    let name = type_and_id(full_url)?;
+    full_url.strip_suffix(name)?.strip_suffix('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(ids: &[i64]) -> Directory {
+        Directory { rows: IdSet::new(ids.to_vec()), ..Directory::default() }
+    }
+
+    fn person(id: &str) -> i64 {
+        omop_key("s", &format!("Patient/{id}"), "person", "")
+    }
+
+    #[test]
+    fn every_form_of_reference_leads_to_the_row() {
+        let mut directory = directory(&[person("1")]);
+        directory.identifiers.insert(identifier_key("Patient", "urn:mrn", "77"), "1".into());
+        directory.identifiers.insert(identifier_key("Patient", "", "77"), "1".into());
+        let references = References::new(&directory, "s", None, None);
+        for reference in [
+            "Patient/1",
+            "Patient/1/_history/3",
+            "http://server/fhir/Patient/1",
+            "https://server/Patient/1/_history/2",
+            "urn:uuid:1",
+            "Patient?identifier=urn:mrn|77",
+            "Patient?identifier=77",
+        ] {
+            assert_eq!(references.person(reference), Some(person("1")), "{reference}");
+        }
+        for reference in [
+            "#1",
+            "Patient/2",
+            "Group/1",
+            "",
+            "/",
+            "Patient/",
+            "1",
+            "urn:uuid:2",
+            "Patient?identifier=x|77",
+            "patient/1",
+        ] {
+            assert_eq!(references.person(reference), None, "{reference}");
+        }
+    }
+
+    #[test]
+    fn entries_of_a_bundle_know_each_other_by_full_url() {
+        let text = r#"{"resourceType":"Bundle","entry":[{"fullUrl":"urn:uuid:x","resource":{"resourceType":"Patient","id":"1"}},
+            {"fullUrl":"http://server/Patient/other","resource":{"resourceType":"Patient","id":"1"}}]}"#;
+        let (bundle, _) = Bundle::open(text.as_bytes(), 0..text.len());
+        let directory = directory(&[person("1")]);
+        let references = References::new(&directory, "s", Some(&bundle), Some("http://server/Encounter/9"));
+        for reference in ["urn:uuid:x", "Patient/other", "http://server/Patient/other/_history/1", "Patient/1"] {
+            assert_eq!(references.person(reference), Some(person("1")), "{reference}");
+        }
+        assert_eq!(references.id("urn:uuid:x", Some("Patient")).as_deref(), Some("1"));
+        assert_eq!(references.id("urn:uuid:x", Some("Group")).as_deref(), Some("x"));
+        assert_eq!(references.id("Device/7", Some("Patient")), None);
+    }
+
+    #[test]
+    fn a_role_leads_to_its_practitioner() {
+        let provider = omop_key("s", "Practitioner/p", "provider", "");
+        let mut directory = directory(&[provider]);
+        directory.practitioner_of_role.insert(name_key("PractitionerRole/r"), "Practitioner/p".into());
+        let references = References::new(&directory, "s", None, None);
+        assert_eq!(references.provider("PractitionerRole/r"), Some(provider));
+        assert_eq!(references.provider("PractitionerRole/q"), None);
+    }
+
+    #[test]
+    fn other_answers_have_another_hash() {
+        let (full, empty) = (directory(&[person("1")]), directory(&[]));
+        let (a, b) = (References::new(&full, "s", None, None), References::new(&empty, "s", None, None));
+        a.person("Patient/1");
+        b.person("Patient/1");
+        assert_ne!(a.answers(), b.answers());
     }
 }

@@ -1,0 +1,99 @@
+//! Why a run cannot go on. Bad records are no errors: they are data, see [`model::quality::Reject`].
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a run cannot go on.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A source that the user named does not exist.
+    #[error("no such file or folder `{name}`")]
+    NoSuchSource {
+        /// As the user wrote it.
+        name: String,
+    },
+    /// A pattern that matches nothing, or is none.
+    #[error("pattern `{pattern}` {problem}")]
+    Pattern {
+        /// As the user wrote it.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that the user named is of a kind that cannot be read.
+    #[error("file `{name}` is not FHIR in JSON\nhint: .ndjson, .json, .ndjson.gz and .json.gz are read")]
+    UnknownFormat {
+        /// As the user wrote it.
+        name: String,
+    },
+    /// No source holds a file to read.
+    #[error("no FHIR file in {sources}\nhint: .ndjson, .json, .ndjson.gz and .json.gz are read")]
+    NothingToRead {
+        /// What was looked through.
+        sources: String,
+    },
+    /// A file or folder cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Two rows that are not the same have one key.
+    #[error(
+        "{count} keys are used twice, first {id} in table `{table}`\nhint: choose another source id, and report this"
+    )]
+    KeyCollision {
+        /// The table of the first.
+        table: String,
+        /// Its key.
+        id: i64,
+        /// How many there are.
+        count: usize,
+    },
+    /// The accounting does not balance: nothing is committed.
+    #[error("`{resource_type}`: {read} read, but {mapped} mapped + {excluded} excluded + {rejected} rejected")]
+    Unbalanced {
+        /// The type whose records were lost.
+        resource_type: String,
+        /// Records read.
+        read: u64,
+        /// Records mapped.
+        mapped: u64,
+        /// Records excluded.
+        excluded: u64,
+        /// Records rejected.
+        rejected: u64,
+    },
+    /// A view definition that cannot be compiled.
+    #[error("view `{view}`, column `{column}`: {problem}")]
+    View {
+        /// The view.
+        view: String,
+        /// The column; empty for the view itself.
+        column: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The vocabulary cannot be read or imported.
+    #[error("vocabulary: {0}")]
+    Vocabulary(String),
+    /// A thread stopped where it should not.
+    #[error("a worker stopped unexpectedly\nhint: this is a defect of the program; please report it with the input")]
+    Worker,
+    /// The lake refused.
+    #[error(transparent)]
+    Lake(#[from] lake::Error),
+    /// A query over the lake failed.
+    #[error("query over the lake")]
+    Query(#[from] datafusion::error::DataFusionError),
+    /// Rows do not fit their table.
+    #[error("rows of the lake")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,274 @@
+//! What the lake holds already of the resources of the input: for runs that are not the first. Every look-up is one
+//! scan of few columns, and keeps only what the input asks for.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use lake::{AsOf, Lake, TableName};
+use model::omop;
+use model::omop::key::omop_key;
+
+use crate::error::Result;
+use crate::id_set::IdSet;
+use crate::load::key_column;
+use crate::reference::identifier_key;
+use crate::survey::Survey;
+use crate::view::View;
+
+/// What the lake holds already.
+#[derive(Default)]
+pub struct Existing {
+    /// Mapping hashes by resource key, of resources that the input has too.
+    pub mapping_hashes: HashMap<i64, i64>,
+    /// Content hashes by resource key in `raw`, of resources that the input has too.
+    pub raw_hashes: HashMap<i64, i64>,
+    /// All locations.
+    pub locations: HashSet<i64>,
+    /// Tables that exist.
+    pub tables: HashSet<TableName>,
+}
+
+/// True when an earlier run left something that this one must respect.
+///
+/// # Errors
+/// The lake cannot be read.
+pub async fn holds_something(lake: &Lake) -> Result<bool> {
+    let counts = lake.row_counts().await?;
+    let ours = |table: &TableName| table.namespace == "fhir" || table.namespace == "omop" || table.namespace == "raw";
+    Ok(counts.iter().any(|(table, count)| ours(table) && *count > 0))
+}
+
+impl Existing {
+    /// Looks up what the survey asks for, and completes its directory.
+    ///
+    /// # Errors
+    /// The lake cannot be read.
+    pub async fn look_up(lake: &Lake, survey: &mut Survey, views: &[View], source_id: &str) -> Result<Existing> {
+        let session = lake.session(&AsOf::Latest).await?;
+        let mut existing = Existing { tables: lake.tables().await?.into_iter().collect(), ..Existing::default() };
+        for view in views {
+            if existing.tables.contains(&TableName::new("fhir", &view.name)) {
+                let sql = format!("select resource_key, mapping_hash from fhir.{}", view.name);
+                for_each(&session, &sql, |batch| {
+                    let (keys, hashes) = (numbers(batch, 0), numbers(batch, 1));
+                    for (key, hash) in keys.iter().zip(hashes.iter()) {
+                        if survey.keys.contains(*key) {
+                            existing.mapping_hashes.insert(*key, *hash);
+                        }
+                    }
+                })
+                .await?;
+            }
+        }
+        if existing.tables.contains(&TableName::new("omop", "location")) {
+            for_each(&session, "select location_id from omop.location", |batch| {
+                existing.locations.extend(numbers(batch, 0));
+            })
+            .await?;
+        }
+        existing.complete_directory(&session, survey, source_id).await?;
+        Ok(existing)
+    }
+
+    /// Looks up which versions `raw` has last.
+    ///
+    /// # Errors
+    /// The lake cannot be read.
+    pub async fn look_up_raw(&mut self, lake: &Lake, survey: &Survey, source_id: &str) -> Result<()> {
+        if !self.tables.contains(&TableName::new("raw", "resource_version")) {
+            return Ok(());
+        }
+        let session = lake.session(&AsOf::Latest).await?;
+        let mut newest: HashMap<i64, i64> = HashMap::new();
+        let sql = format!(
+            "select content_hash, cast(ingested_at as bigint), resource_type || '/' || resource_id \
+             from raw.resource_version where source_id = '{}'",
+            quoted(source_id)
+        );
+        let hashes = &mut self.raw_hashes;
+        for_each(&session, &sql, |batch| {
+            let (content, moments, names) = (numbers(batch, 0), numbers(batch, 1), texts(batch, 2));
+            for row in 0..batch.num_rows() {
+                let key = omop_key(source_id, &names[row], "fhir", "");
+                let newer = newest.get(&key).is_none_or(|moment| moments[row] >= *moment);
+                if survey.keys.contains(key) && newer {
+                    newest.insert(key, moments[row]);
+                    hashes.insert(key, content[row]);
+                }
+            }
+        })
+        .await
+    }
+
+    async fn complete_directory(&self, session: &SessionContext, survey: &mut Survey, source_id: &str) -> Result<()> {
+        let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
+        for name in ["person", "provider", "care_site", "visit_occurrence"] {
+            if self.tables.contains(&TableName::new("omop", name)) {
+                for_each(session, &format!("select {name}_id from omop.{name}"), |batch| {
+                    rows.extend(numbers(batch, 0).iter().filter(|id| survey.is_wanted(**id)));
+                })
+                .await?;
+            }
+        }
+        if self.tables.contains(&TableName::new("omop", "visit_detail")) {
+            let mut details = Vec::new();
+            let sql = "select visit_detail_id, visit_occurrence_id from omop.visit_detail";
+            for_each(session, sql, |batch| {
+                let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
+                details.extend(pairs.filter(|(id, _)| survey.is_wanted(*id)));
+            })
+            .await?;
+            rows.extend(details.iter().map(|(id, _)| *id));
+            survey.directory.visit_of_detail.extend(details);
+        }
+        survey.directory.rows = IdSet::new(rows);
+        if survey.wanted_identifiers.is_empty() {
+            return Ok(());
+        }
+        for (resource_type, name) in [
+            ("Patient", "patient"),
+            ("Practitioner", "practitioner"),
+            ("Organization", "organization"),
+            ("Location", "location"),
+        ] {
+            if !self.tables.contains(&TableName::new("fhir", format!("{name}_identifier"))) {
+                continue;
+            }
+            let sql = format!(
+                "select {name}_id, coalesce(system, ''), value from fhir.{name}_identifier \
+                 where source_id = '{}' and value is not null",
+                quoted(source_id)
+            );
+            let mut found = Vec::new();
+            for_each(session, &sql, |batch| {
+                let (ids, systems, values) = (texts(batch, 0), texts(batch, 1), texts(batch, 2));
+                for row in 0..batch.num_rows() {
+                    for system in [systems[row].as_str(), ""] {
+                        let key = identifier_key(resource_type, system, &values[row]);
+                        if survey.wanted_identifiers.contains(&key) {
+                            found.push((key, Box::<str>::from(ids[row].as_str())));
+                        }
+                    }
+                }
+            })
+            .await?;
+            // A resource that only an identifier names is in the lake; its rows are wanted as well.
+            let tables: &[&str] = match resource_type {
+                "Patient" => &["person"],
+                "Practitioner" => &["provider"],
+                _ => &["care_site"],
+            };
+            let ids = found.iter().flat_map(|(_, id)| {
+                tables.iter().map(move |table| omop_key(source_id, &format!("{resource_type}/{id}"), table, ""))
+            });
+            let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
+            rows.extend(ids.filter(|id| !survey.absent.contains(id)));
+            survey.directory.rows = IdSet::new(rows);
+            for (key, id) in found {
+                survey.directory.identifiers.entry(key).or_insert(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the OMOP rows of resources, by table.
+    ///
+    /// # Errors
+    /// The lake cannot be read.
+    pub async fn rows_of(
+        &self,
+        lake: &Lake,
+        resources: &HashSet<i64>,
+        source_id: &str,
+    ) -> Result<BTreeMap<String, HashSet<i64>>> {
+        let mut rows: BTreeMap<String, HashSet<i64>> = BTreeMap::new();
+        if resources.is_empty() || !self.tables.contains(&TableName::new("quality", "crosswalk")) {
+            return Ok(rows);
+        }
+        let session = lake.session(&AsOf::Latest).await?;
+        let sql = format!(
+            "select omop_id, omop_table, resource_type || '/' || resource_id from quality.crosswalk \
+             where source_id = '{}'",
+            quoted(source_id)
+        );
+        for_each(&session, &sql, |batch| {
+            let (ids, tables, names) = (numbers(batch, 0), texts(batch, 1), texts(batch, 2));
+            for row in 0..batch.num_rows() {
+                if resources.contains(&omop_key(source_id, &names[row], "fhir", "")) {
+                    rows.entry(tables[row].clone()).or_default().insert(ids[row]);
+                }
+            }
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// Finds the persons of OMOP rows.
+    ///
+    /// # Errors
+    /// The lake cannot be read.
+    pub async fn persons_of(&self, lake: &Lake, rows: &BTreeMap<String, HashSet<i64>>) -> Result<HashSet<i64>> {
+        let mut persons = HashSet::new();
+        let session = lake.session(&AsOf::Latest).await?;
+        for (name, ids) in rows {
+            let Some(table) = omop::table(name).filter(|table| table.column("person_id").is_some()) else { continue };
+            let sql = format!("select {}, person_id from omop.{name}", key_column(table));
+            for_each(&session, &sql, |batch| {
+                let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
+                persons.extend(pairs.filter(|(id, _)| ids.contains(id)).map(|(_, person)| person));
+            })
+            .await?;
+        }
+        Ok(persons)
+    }
+}
+
+impl Survey {
+    fn is_wanted(&self, id: i64) -> bool {
+        self.wanted.contains(id) && !self.absent.contains(&id)
+    }
+}
+
+/// Runs a query and hands over its rows, a batch at a time.
+///
+/// # Errors
+/// The query fails.
+pub async fn for_each(session: &SessionContext, sql: &str, mut take: impl FnMut(&RecordBatch)) -> Result<()> {
+    let mut stream = session.sql(sql).await?.execute_stream().await?;
+    while let Some(batch) = stream.next().await {
+        take(&batch?);
+    }
+    Ok(())
+}
+
+/// A column of 64-bit numbers; 0 where there is none.
+pub fn numbers(batch: &RecordBatch, column: usize) -> Vec<i64> {
+    let column = batch.column(column);
+    match column.as_primitive_opt::<Int64Type>() {
+        Some(numbers) => {
+            (0..numbers.len()).map(|row| if numbers.is_null(row) { 0 } else { numbers.value(row) }).collect()
+        }
+        None => vec![0; column.len()],
+    }
+}
+
+/// A column of text; empty where there is none.
+pub fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
+    let column = arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
+    match column {
+        Ok(column) => {
+            let column = column.as_string::<i32>();
+            (0..column.len())
+                .map(|row| if column.is_null(row) { String::new() } else { column.value(row).to_owned() })
+                .collect()
+        }
+        Err(_) => vec![String::new(); batch.num_rows()],
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
+}

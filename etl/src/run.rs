@@ -1,0 +1,404 @@
+//! One run: survey, look-up of what the lake holds, second pass, derived rows, account, commit.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+
+use chrono::NaiveDateTime;
+use lake::{KeySet, Lake, Stamp, TableName, Transaction, WrittenFiles};
+use model::omop::{self, Lineage, Row};
+use model::quality::{ACCOUNTING, Accounting, CROSSWALK, MAPPING_COVERAGE};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+
+use crate::account::Account;
+use crate::derive::{self, Spans};
+use crate::error::{Error, Result};
+use crate::existing::{self, Existing};
+use crate::extract::source::Sources;
+use crate::load::{self, Files, Origin, Sink};
+use crate::map::MedicationRequestPolicy;
+use crate::pass::{self, Meter, Progress};
+use crate::policy::Policy;
+use crate::survey;
+use crate::transform::{Shared, Worker, compile_views};
+use crate::vocabulary::{self, Vocabulary};
+
+/// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
+const MAPPING_VERSION: u64 = 1;
+
+/// The snapshot property that holds the outcome of a run.
+const OUTCOME: &str = "etl-outcome";
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Files, folders, patterns, or `-` for standard input.
+    pub sources: Vec<String>,
+    /// Name of the source, part of every key.
+    pub source_id: String,
+    /// The run.
+    pub run_id: String,
+    /// When the run started, in UTC.
+    pub started_at: NaiveDateTime,
+    /// Keeps every version as it came, in `raw.resource_version`.
+    pub keep_raw: bool,
+    /// Which MedicationRequests count as exposures.
+    pub medication_request_policy: MedicationRequestPolicy,
+    /// Keeps street and city in `omop.location`.
+    pub keep_address: bool,
+    /// Threads that read, and threads that write.
+    pub threads: usize,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Read, mapped, excluded and rejected by resource type.
+    pub accounting: Accounting,
+    /// Excluded resources by `Type reason`.
+    pub exclusions: BTreeMap<String, u64>,
+    /// Rejected records by `Type reason`.
+    pub rejections: BTreeMap<String, u64>,
+    /// What of mapped resources no column could take, by `Element reason`.
+    pub losses: BTreeMap<String, u64>,
+    /// Rows written by `namespace.table`.
+    pub rows: BTreeMap<String, u64>,
+    /// Resources that are as an earlier run left them.
+    pub unchanged: u64,
+    /// Files in folders that hold no resources.
+    pub skipped: Vec<String>,
+    /// Bytes of the input, as stored.
+    pub bytes: u64,
+    /// The release of the vocabulary.
+    pub vocabulary_version: String,
+    /// True when the same run had been committed before; nothing was done.
+    pub already_committed: bool,
+}
+
+/// Loads FHIR R4 resources into the lake, in one commit.
+///
+/// # Errors
+/// The input cannot be read, or the lake refuses; nothing is visible then. Bad records are no error: they are counted
+/// in the outcome and stand in `quality.rejected`.
+pub async fn run(lake: &Lake, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome> {
+    let sources = Sources::find(&options.sources)?;
+    let stamp =
+        Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint: fingerprint(&sources, options)? };
+    let mut transaction = lake.begin(stamp).await?;
+    if let Some(outcome) = transaction.already_committed().and_then(|properties| properties.get(OUTCOME)) {
+        let outcome: Outcome = serde_json::from_str(outcome).unwrap_or_default();
+        return Ok(Outcome { already_committed: true, ..outcome });
+    }
+    let loading = Loading::prepare(lake, options, &sources, progress).await?;
+    let (outcome, mut transaction) = loading.load(&mut transaction).await.map(|outcome| (outcome, transaction))?;
+    let json = serde_json::to_string(&outcome).unwrap_or_default();
+    transaction.set_property(OUTCOME, json);
+    let committed = transaction.commit().await?;
+    Ok(Outcome { already_committed: committed.already, ..outcome })
+}
+
+/// A hash of the input's bytes and of all options that decide rows.
+fn fingerprint(sources: &Sources, options: &Options) -> Result<String> {
+    let mut hash = Xxh3Default::new();
+    let mut buffer = vec![0; 1 << 20];
+    for source in &sources.files {
+        let failed = |error| Error::Read { path: source.path.clone(), source: error };
+        let mut file = File::open(&source.path).map_err(failed)?;
+        hash.update(source.name.rsplit('/').next().unwrap_or_default().as_bytes());
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                length => hash.update(&buffer[..length]),
+            }
+        }
+    }
+    hash.update(options.source_id.as_bytes());
+    hash.update(&rules(options, "").to_le_bytes());
+    hash.update(&[u8::from(options.keep_raw)]);
+    Ok(format!("{:016x}", hash.digest()))
+}
+
+/// A hash of everything beside a resource's content and its references that decides its rows.
+fn rules(options: &Options, vocabulary: &str) -> u64 {
+    let policy = options.medication_request_policy;
+    xxh3_64(format!("{MAPPING_VERSION} {policy:?} {} {vocabulary}", options.keep_address).as_bytes())
+}
+
+fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
+    Policy {
+        source_id: &options.source_id,
+        vocabulary,
+        medication_request_policy: options.medication_request_policy,
+        keep_address: options.keep_address,
+        extraction_date: options.started_at.date(),
+    }
+}
+
+/// A run on its way: what is known before the first row is written.
+struct Loading<'l> {
+    lake: &'l Lake,
+    options: &'l Options,
+    sources: &'l Sources,
+    meter: Meter<'l>,
+    vocabulary: Vocabulary,
+    survey: survey::Survey,
+    existing: Option<Existing>,
+}
+
+/// What the second pass leaves behind.
+#[derive(Default)]
+struct Share {
+    account: Account,
+    files: Files,
+    spans: Spans,
+    persons: HashSet<i64>,
+    changed: HashSet<i64>,
+    keys: HashMap<&'static str, Vec<i64>>,
+}
+
+impl<'l> Loading<'l> {
+    async fn prepare(
+        lake: &'l Lake,
+        options: &'l Options,
+        sources: &'l Sources,
+        progress: &'l (dyn Fn(Progress) + Sync),
+    ) -> Result<Self> {
+        let meter = Meter::new(sources.size_bytes() * 2, progress);
+        let vocabulary = Vocabulary::load(lake).await?;
+        let holds_something = existing::holds_something(lake).await?;
+        let policy = policy(options, &vocabulary);
+        // The passes block this task on purpose: the run has nothing else to do meanwhile.
+        let mut survey = survey::survey(sources, &meter, &policy, holds_something, options.threads.max(1))?;
+        let existing = if holds_something {
+            let views = crate::view::built_in()?;
+            let mut existing = Existing::look_up(lake, &mut survey, &views, &options.source_id).await?;
+            if options.keep_raw {
+                existing.look_up_raw(lake, &survey, &options.source_id).await?;
+            }
+            Some(existing)
+        } else {
+            None
+        };
+        Ok(Loading { lake, options, sources, meter, vocabulary, survey, existing })
+    }
+
+    async fn load(&self, transaction: &mut Transaction) -> Result<Outcome> {
+        if !self.vocabulary.is_in_lake() {
+            vocabulary::write_starter(transaction).await?;
+        }
+        let share = self.transform(transaction).await?;
+        share.account.check()?;
+        collide(&share.keys)?;
+        let Share { account, files, spans, mut persons, changed, .. } = share;
+        let mut rows = BTreeMap::new();
+        let mut removed = match &self.existing {
+            Some(existing) => existing.rows_of(self.lake, &changed, &self.options.source_id).await?,
+            None => BTreeMap::new(),
+        };
+        if let Some(existing) = &self.existing {
+            persons.extend(existing.persons_of(self.lake, &removed).await?);
+        }
+        let mut crosswalk = WrittenFiles::default();
+        for (table, files) in files.by_table {
+            rows.insert(table.to_string(), files.row_count());
+            match table.namespace.as_str() {
+                "omop" if table.name != "location" => {
+                    let column = omop::table(&table.name).map_or("person_id", load::key_column);
+                    let gone = if table.name == "observation_period" { None } else { removed.get(&table.name) };
+                    put(transaction, &table, column, gone.cloned().unwrap_or_default(), files).await?;
+                }
+                "fhir" => put(transaction, &table, "resource_key", changed.clone(), files).await?,
+                "quality" if table.name == CROSSWALK.name => crosswalk = files,
+                _ => transaction.append(&table, files),
+            }
+        }
+        let spans = match &self.existing {
+            Some(_) if persons.is_empty() => Spans::default(),
+            Some(_) => {
+                // The names of new persons stand in the crosswalk that is about to be staged; these here know them.
+                let mut read = Spans::read(&transaction.session().await?, &persons).await?;
+                read.add_names(spans);
+                read
+            }
+            None => spans,
+        };
+        self.derive(transaction, spans, &mut removed, crosswalk, &mut rows).await?;
+        self.write_account(transaction, &account, &mut rows).await?;
+        Ok(Outcome {
+            accounting: account.accounting,
+            exclusions: account.exclusions,
+            rejections: account.rejections,
+            losses: account.losses,
+            rows,
+            unchanged: account.unchanged,
+            skipped: self.sources.skipped.clone(),
+            bytes: self.sources.size_bytes(),
+            vocabulary_version: self.vocabulary.version().to_owned(),
+            already_committed: false,
+        })
+    }
+
+    fn origin(&self, synced_from_fhir: bool) -> Origin {
+        let lineage = Lineage {
+            pipeline_run_id: self.options.run_id.clone(),
+            persisted_at: self.options.started_at,
+            source_id: self.options.source_id.clone(),
+            synced_from_fhir,
+        };
+        Origin { lineage, started_at: self.options.started_at.and_utc().timestamp_micros() }
+    }
+
+    async fn transform(&self, transaction: &mut Transaction) -> Result<Share> {
+        let views = compile_views()?;
+        let mut workers = Vec::new();
+        for _ in 0..self.options.threads.max(1) {
+            let sink = Sink::open(transaction, &views, &self.origin(true), self.options.keep_raw).await?;
+            workers.push(Worker::new(sink));
+        }
+        let known = self.existing.as_ref().map(|existing| existing.locations.clone()).unwrap_or_default();
+        let locations = Mutex::new(known);
+        let shared = Shared {
+            sources: self.sources,
+            policy: policy(self.options, &self.vocabulary),
+            survey: &self.survey,
+            existing: self.existing.as_ref(),
+            locations: &locations,
+            rules: rules(self.options, self.vocabulary.version()),
+        };
+        let workers = pass::over(self.sources, &self.meter, workers, |worker: &mut Worker, block| {
+            self.meter.advance(worker.take(block, &shared)?);
+            Ok(())
+        })?;
+        let mut share = Share::default();
+        for worker in workers {
+            share.account.merge(worker.account);
+            share.files.merge(worker.sink.close()?);
+            share.spans.merge(worker.spans);
+            share.persons.extend(worker.persons);
+            share.changed.extend(worker.changed);
+            for (table, mut keys) in worker.keys {
+                share.keys.entry(table.name).or_default().append(&mut keys);
+            }
+        }
+        Ok(share)
+    }
+
+    /// Writes what comes from other rows: observation periods, and the description of the source.
+    async fn derive(
+        &self,
+        transaction: &mut Transaction,
+        spans: Spans,
+        removed: &mut BTreeMap<String, HashSet<i64>>,
+        mut crosswalk: WrittenFiles,
+        rows: &mut BTreeMap<String, u64>,
+    ) -> Result<()> {
+        let origin = self.origin(false);
+        let views: [Arc<crate::view::View>; 0] = [];
+        let mut sink = Sink::open(transaction, &views, &origin, false).await?;
+        let gone = removed.entry("observation_period".into()).or_default();
+        for (patient, period) in spans.rows(&self.options.source_id) {
+            let id = period.observation_period_id;
+            if self.existing.is_some() {
+                gone.insert(id);
+            }
+            sink.omop_row(&Row::from(period));
+            sink.trace("observation_period", id, ("Patient", &patient), None, "");
+            sink.flush(false)?;
+        }
+        let source =
+            derive::cdm_source(&self.options.source_id, self.options.started_at.date(), self.vocabulary.version());
+        sink.omop_row(&Row::from(source));
+        let gone = gone.clone();
+        for (table, files) in sink.close()?.by_table {
+            *rows.entry(table.to_string()).or_default() += files.row_count();
+            if table.namespace == "quality" {
+                if table.name == CROSSWALK.name {
+                    crosswalk.extend(files);
+                }
+            } else if table.name == "cdm_source" {
+                transaction.replace(&table, files);
+            } else if table.name == "observation_period" {
+                put(transaction, &table, "observation_period_id", gone.clone(), files).await?;
+            }
+        }
+        let gone: HashSet<i64> = removed.values().flatten().copied().collect();
+        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await
+    }
+
+    async fn write_account(
+        &self,
+        transaction: &mut Transaction,
+        account: &Account,
+        rows: &mut BTreeMap<String, u64>,
+    ) -> Result<()> {
+        let (run_id, source_id) = (&self.options.run_id, &self.options.source_id);
+        for (table, batch) in [
+            (&ACCOUNTING, account.accounting_rows(run_id, source_id)?),
+            (&MAPPING_COVERAGE, account.coverage_rows(run_id, source_id)?),
+        ] {
+            let spec = load::quality_spec(table);
+            let mut writer = transaction.writer(&spec).await?;
+            writer.write(&batch)?;
+            let files = writer.close()?;
+            rows.insert(spec.name.to_string(), files.row_count());
+            transaction.append(&spec.name, files);
+        }
+        Ok(())
+    }
+}
+
+/// Adds rows and takes others away; without the latter it is a plain append.
+async fn put(
+    transaction: &mut Transaction,
+    table: &TableName,
+    column: &str,
+    removed: HashSet<i64>,
+    files: WrittenFiles,
+) -> Result<()> {
+    if removed.is_empty() {
+        transaction.append(table, files);
+        return Ok(());
+    }
+    Ok(transaction.upsert(table, column, KeySet::Int64(removed), files).await?)
+}
+
+/// Finds keys that two rows share.
+fn collide(keys: &HashMap<&'static str, Vec<i64>>) -> Result<()> {
+    let mut first: Option<(&str, i64)> = None;
+    let mut count = 0;
+    for (table, keys) in keys {
+        let mut keys = keys.clone();
+        keys.sort_unstable();
+        for pair in keys.windows(2).filter(|pair| pair[0] == pair[1]) {
+            count += 1;
+            first = first.min(Some((*table, pair[0]))).or(Some((*table, pair[0])));
+        }
+    }
+    match first {
+        None => Ok(()),
+        Some((table, id)) => Err(Error::KeyCollision { table: table.to_owned(), id, count }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::omop::Table;
+
+    use super::*;
+
+    #[test]
+    fn two_rows_with_one_key_are_a_collision() {
+        let keys = |ids: &[i64]| HashMap::from([("person", ids.to_vec()), ("measurement", vec![1, 2])]);
+        assert!(collide(&keys(&[1, 2, 3])).is_ok());
+        let message = collide(&keys(&[3, 2, 3])).unwrap_err().to_string();
+        assert!(message.starts_with("1 keys are used twice, first 3 in table `person`"), "{message}");
+    }
+
+    #[test]
+    fn tables_of_the_cdm_are_known_by_name() {
+        let known: Vec<&Table> = load::cdm_tables().collect();
+        assert!(known.iter().any(|table| table.name == "person") && known.iter().all(|table| table.name != "concept"));
+    }
+}

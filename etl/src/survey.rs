@@ -1,0 +1,381 @@
+//! The first pass: which resources there are, which of several versions counts, and which rows references can lead to.
+//! What is broken is passed over here; the second pass judges it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use model::fhir::DateTime;
+use model::omop::Row;
+use model::omop::key::omop_key;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::document::{Resource, Tape};
+use crate::error::Result;
+use crate::extract::Block;
+use crate::extract::record::{Item, Position, Record, for_each};
+use crate::extract::source::Sources;
+use crate::id_set::IdSet;
+use crate::map::{self, Judgement};
+use crate::pass::{self, Meter};
+use crate::policy::Policy;
+use crate::reference::{Directory, References, conditional, identifier_key, name_key};
+use crate::view::column;
+
+/// Why a version of a resource does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loser {
+    /// The same content stands elsewhere in the input.
+    Duplicate,
+    /// The input has a newer version.
+    Superseded,
+}
+
+/// What the first pass found.
+#[derive(Default)]
+pub struct Survey {
+    /// What references can lead to.
+    pub directory: Directory,
+    /// Versions that do not count.
+    pub losers: HashMap<Position, Loser>,
+    /// Keys of all resources of the input; only when the lake holds something.
+    pub keys: IdSet,
+    /// Rows that references ask for and that the input does not make; only when the lake holds something.
+    pub wanted: IdSet,
+    /// Identifiers that references ask for; only when the lake holds something.
+    pub wanted_identifiers: HashSet<u64>,
+    /// Rows that the input takes away; only when the lake holds something.
+    pub absent: HashSet<i64>,
+}
+
+/// One version of a resource in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version {
+    name: u64,
+    last_updated: i64,
+    version: u64,
+    position: Position,
+    text_hash: u64,
+    /// False when the version takes the resource's rows away.
+    has_rows: bool,
+}
+
+/// A row that references may lead to.
+#[derive(Clone, Copy)]
+struct Candidate {
+    id: i64,
+    name: u64,
+    /// The person that must exist for it; 0 when none must.
+    person_id: i64,
+    present: bool,
+}
+
+/// An Encounter that is part of another: ids of the visit that it would be, of its detail and of the visit around it.
+struct Part {
+    visit_id: i64,
+    detail_id: i64,
+    whole_id: i64,
+    candidate: Candidate,
+}
+
+#[derive(Default)]
+struct Part1 {
+    tape: Tape,
+    versions: Vec<Version>,
+    persons: Vec<Candidate>,
+    others: Vec<Candidate>,
+    parts: Vec<Part>,
+    last_visits: HashMap<i64, NaiveDate>,
+    identifiers: Vec<(u64, Box<str>)>,
+    practitioners: Vec<(u64, Box<str>)>,
+    medications: Vec<(u64, Arc<str>)>,
+    keys: Vec<i64>,
+    wanted: Vec<i64>,
+    wanted_identifiers: HashSet<u64>,
+}
+
+/// Goes over the input once.
+///
+/// # Errors
+/// The input cannot be read.
+pub fn survey(
+    sources: &Sources,
+    meter: &Meter<'_>,
+    policy: &Policy<'_>,
+    lake_holds_something: bool,
+    threads: usize,
+) -> Result<Survey> {
+    let workers = (0..threads).map(|_| Part1::default()).collect();
+    let parts = pass::over(sources, meter, workers, |part: &mut Part1, block: &Block| {
+        for_each(block, &mut |item| {
+            if let Item::Record(record) = item {
+                part.record(&record, policy, lake_holds_something);
+            }
+        });
+        meter.advance(0);
+        Ok(())
+    })?;
+    Ok(join(parts, lake_holds_something))
+}
+
+impl Part1 {
+    fn record(&mut self, record: &Record<'_>, policy: &Policy<'_>, lake_holds_something: bool) {
+        let name = match (record.deletes, record.head.resource_type, record.id()) {
+            (Some(name), _, _) => name.to_owned(),
+            (None, Some(resource_type), Some(id)) => format!("{resource_type}/{id}"),
+            _ => return,
+        };
+        let key = name_key(&name);
+        let has_rows = match record.head.resource_type {
+            _ if record.deletes.is_some() => {
+                self.absent(&name, policy);
+                false
+            }
+            Some("Patient" | "Practitioner" | "Organization" | "Location" | "Encounter") => {
+                self.target(record, &name, policy)
+            }
+            Some("PractitionerRole" | "Medication") => {
+                self.bystander(record, key);
+                true
+            }
+            _ => true,
+        };
+        let updated = record.head.last_updated.or(record.last_modified);
+        let moment = updated.and_then(|text| DateTime::parse(text).ok());
+        self.versions.push(Version {
+            name: key,
+            last_updated: moment.map_or(i64::MIN, column::micros),
+            version: record.head.version_id.and_then(|text| text.parse().ok()).unwrap_or(0),
+            position: record.position,
+            text_hash: xxh3_64(record.text),
+            has_rows,
+        });
+        if lake_holds_something {
+            self.keys.push(omop_key(policy.source_id, &name, "fhir", ""));
+            self.want(record, policy.source_id);
+        }
+    }
+
+    /// Maps a resource that others refer to, believing that what it refers to itself exists.
+    fn target(&mut self, record: &Record<'_>, name: &str, policy: &Policy<'_>) -> bool {
+        let Part1 { tape, persons, others, parts, identifiers, last_visits, .. } = self;
+        let Ok(text) = std::str::from_utf8(record.text) else { return true };
+        let Ok(element) = tape.parse(text) else { return true };
+        let (Some(resource_type), Some(id)) = (record.head.resource_type, record.id()) else { return true };
+        let references = References::credulous(policy.source_id, record.bundle, record.full_url);
+        let mapped = map::map(&Resource { resource_type, id, element }, &policy.context(&references));
+        if matches!(mapped.judgement, Judgement::Excluded { .. }) {
+            self.absent(name, policy);
+            return false;
+        }
+        let name = name_key(name);
+        for mapped in &mapped.rows {
+            let candidate = |id: i64, person_id: i64| Candidate { id, name, person_id, present: true };
+            match &mapped.row {
+                Row::Person(row) => persons.push(candidate(row.person_id, 0)),
+                Row::Provider(row) => others.push(candidate(row.provider_id, 0)),
+                Row::CareSite(row) => others.push(candidate(row.care_site_id, 0)),
+                Row::VisitOccurrence(row) => {
+                    others.push(candidate(row.visit_occurrence_id, row.person_id));
+                    let last = last_visits.entry(row.person_id).or_insert(row.visit_start_date);
+                    *last = row.visit_start_date.max(*last);
+                }
+                Row::VisitDetail(row) => parts.push(Part {
+                    visit_id: omop_key(policy.source_id, &format!("Encounter/{id}"), "visit_occurrence", ""),
+                    detail_id: row.visit_detail_id,
+                    whole_id: row.visit_occurrence_id,
+                    candidate: candidate(row.visit_detail_id, row.person_id),
+                }),
+                _ => {}
+            }
+        }
+        if resource_type != "Encounter" {
+            for identifier in element.get("identifier").into_iter().flat_map(|identifiers| identifiers.items()) {
+                let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
+                if let Some(value) = identifier.get("value").and_then(|value| value.as_str()) {
+                    identifiers.push((identifier_key(resource_type, system, value), id.into()));
+                    if !system.is_empty() {
+                        identifiers.push((identifier_key(resource_type, "", value), id.into()));
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn absent(&mut self, name: &str, policy: &Policy<'_>) {
+        let tables: &[&str] = match name.split('/').next().unwrap_or_default() {
+            "Patient" => &["person"],
+            "Practitioner" => &["provider"],
+            "Organization" | "Location" => &["care_site"],
+            "Encounter" => &["visit_occurrence", "visit_detail"],
+            _ => &[],
+        };
+        for table in tables {
+            let id = omop_key(policy.source_id, name, table, "");
+            self.others.push(Candidate { id, name: name_key(name), person_id: 0, present: false });
+        }
+    }
+
+    /// Keeps what others need of a resource that makes no row itself.
+    fn bystander(&mut self, record: &Record<'_>, key: u64) {
+        let Ok(text) = std::str::from_utf8(record.text) else { return };
+        let Ok(element) = self.tape.parse(text) else { return };
+        let reference = element.get("practitioner").and_then(|practitioner| practitioner.get("reference")?.as_str());
+        if let Some(reference) = reference {
+            let name = record.bundle.and_then(|bundle| bundle.resolve(reference)).unwrap_or(reference);
+            self.practitioners.push((key, name.into()));
+        } else if let Some(code) = element.get("code").filter(|_| record.head.resource_type == Some("Medication")) {
+            self.medications.push((key, code.text().into()));
+        }
+    }
+
+    /// Notes what the record's references ask for.
+    fn want(&mut self, record: &Record<'_>, source_id: &str) {
+        let references = References::credulous(source_id, record.bundle, record.full_url);
+        for at in memchr::memmem::find_iter(record.text, b"\"reference\"") {
+            let text = record.text;
+            let colon = crate::skim::space(text, at + b"\"reference\"".len());
+            let start = crate::skim::space(text, colon + 1);
+            let Some(end) = crate::skim::value(text, start) else { continue };
+            let Some(reference) = crate::skim::plain_string(text, start..end) else { continue };
+            if let Some((resource_type, system, value)) = conditional(reference) {
+                self.wanted_identifiers.insert(identifier_key(resource_type, system.unwrap_or_default(), value));
+                continue;
+            }
+            self.wanted.extend(references.person(reference));
+            self.wanted.extend(references.provider(reference));
+            self.wanted.extend(references.care_site(reference));
+            self.wanted.extend(references.visit_occurrence(reference));
+            self.wanted.extend(references.visit_detail(reference));
+        }
+    }
+}
+
+fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
+    let mut all = Part1::default();
+    for mut part in parts {
+        all.versions.append(&mut part.versions);
+        all.persons.append(&mut part.persons);
+        all.others.append(&mut part.others);
+        all.parts.append(&mut part.parts);
+        all.identifiers.append(&mut part.identifiers);
+        all.practitioners.append(&mut part.practitioners);
+        all.medications.append(&mut part.medications);
+        all.keys.append(&mut part.keys);
+        all.wanted.append(&mut part.wanted);
+        all.wanted_identifiers.extend(part.wanted_identifiers);
+        for (person, date) in part.last_visits {
+            let last = all.last_visits.entry(person).or_insert(date);
+            *last = date.max(*last);
+        }
+    }
+    let (losers, winners) = judge(std::mem::take(&mut all.versions));
+    let counts = |candidate: &Candidate| candidate.present && winners.get(&candidate.name).is_none_or(|rows| *rows);
+    let persons = all.persons.iter().filter(|candidate| counts(candidate)).map(|candidate| candidate.id);
+    let persons = IdSet::new(persons.collect());
+    let exists = |candidate: &Candidate| {
+        counts(candidate) && (candidate.person_id == 0 || lake_holds_something || persons.contains(candidate.person_id))
+    };
+    let mut rows: Vec<_> =
+        all.others.iter().filter(|candidate| exists(candidate)).map(|candidate| candidate.id).collect();
+    rows.extend(persons.iter());
+    let absent = all.others.iter().filter(|candidate| !candidate.present);
+    let absent = absent.filter(|candidate| winners.get(&candidate.name).is_none_or(|rows| !rows));
+    let absent = absent.map(|candidate| candidate.id).collect();
+    all.parts.retain(|part| exists(&part.candidate));
+    let visit_of_detail = place_parts(&all.parts, &mut rows);
+    Survey {
+        directory: Directory {
+            rows: IdSet::new(rows),
+            visit_of_detail,
+            last_visits: all.last_visits,
+            identifiers: all.identifiers.into_iter().collect(),
+            practitioner_of_role: all.practitioners.into_iter().collect(),
+            medication_codes: all.medications.into_iter().collect(),
+        },
+        losers,
+        keys: IdSet::new(all.keys),
+        wanted: IdSet::new(all.wanted),
+        wanted_identifiers: all.wanted_identifiers,
+        absent,
+    }
+}
+
+/// The versions that do not count, and for each resource with several whether the one that counts has rows.
+fn judge(mut versions: Vec<Version>) -> (HashMap<Position, Loser>, HashMap<u64, bool>) {
+    versions.sort_unstable();
+    let (mut losers, mut winners) = (HashMap::new(), HashMap::new());
+    for same in versions.chunk_by(|a, b| a.name == b.name) {
+        let Some((winner, others)) = same.split_last().filter(|(_, others)| !others.is_empty()) else { continue };
+        winners.insert(winner.name, winner.has_rows);
+        for version in others {
+            let loser = if version.text_hash == winner.text_hash { Loser::Duplicate } else { Loser::Superseded };
+            losers.insert(version.position, loser);
+        }
+    }
+    (losers, winners)
+}
+
+/// A part of a visit is a detail of the outermost visit that exists; a part of nothing is a visit of its own.
+fn place_parts(parts: &[Part], rows: &mut Vec<i64>) -> HashMap<i64, i64> {
+    let visits = IdSet::new(rows.clone());
+    let whole_of: HashMap<i64, i64> = parts.iter().map(|part| (part.visit_id, part.whole_id)).collect();
+    let mut visit_of_detail = HashMap::new();
+    for part in parts {
+        let mut chain = vec![part.visit_id];
+        let mut at = part.whole_id;
+        while let Some(whole) = whole_of.get(&at).filter(|_| chain.len() < 64) {
+            chain.push(at);
+            at = *whole;
+        }
+        let around = if visits.contains(at) { Some(at) } else { chain.pop().filter(|top| *top != part.visit_id) };
+        match around {
+            Some(visit) => {
+                visit_of_detail.insert(part.detail_id, visit);
+                rows.push(part.detail_id);
+            }
+            None => rows.push(part.visit_id),
+        }
+    }
+    visit_of_detail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(last_updated: i64, version: u64, line: u64, text_hash: u64) -> Version {
+        let position = Position { file: 0, line, entry: 0 };
+        Version { name: 1, last_updated, version, position, text_hash, has_rows: true }
+    }
+
+    fn loser(versions: &[Version]) -> Vec<(u64, Loser)> {
+        let mut losers: Vec<_> = judge(versions.to_vec()).0.into_iter().map(|(at, loser)| (at.line, loser)).collect();
+        losers.sort_by_key(|(line, _)| *line);
+        losers
+    }
+
+    #[test]
+    fn the_newest_version_counts() {
+        assert_eq!(loser(&[version(1, 0, 1, 1)]), []);
+        assert_eq!(loser(&[version(2, 1, 1, 1), version(1, 9, 2, 2)]), [(2, Loser::Superseded)]);
+        assert_eq!(loser(&[version(1, 2, 1, 1), version(1, 1, 2, 2)]), [(2, Loser::Superseded)]);
+        assert_eq!(loser(&[version(1, 1, 1, 1), version(1, 1, 2, 2)]), [(1, Loser::Superseded)]);
+        assert_eq!(loser(&[version(1, 1, 1, 7), version(1, 1, 2, 7)]), [(1, Loser::Duplicate)]);
+    }
+
+    fn part(visit_id: i64, whole_id: i64) -> Part {
+        let candidate = Candidate { id: visit_id + 100, name: 0, person_id: 0, present: true };
+        Part { visit_id, detail_id: visit_id + 100, whole_id, candidate }
+    }
+
+    #[test]
+    fn a_part_belongs_to_the_outermost_visit_there_is() {
+        let mut rows = vec![1];
+        let details = place_parts(&[part(2, 1), part(3, 2), part(5, 4), part(6, 5)], &mut rows);
+        assert_eq!(details, HashMap::from([(102, 1), (103, 1), (106, 5)]));
+        rows.sort_unstable();
+        assert_eq!(rows, [1, 5, 102, 103, 106]);
+    }
+}

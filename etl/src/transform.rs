@@ -1,0 +1,369 @@
+//! The second pass: each record is parsed once, judged, and written to the flat tables, to OMOP and to the account.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::fhir::DateTime;
+use model::omop::key::omop_key;
+use model::omop::{Row, Table};
+use model::quality::{self, Exclusion, Reject, UNREADABLE};
+
+use crate::account::Account;
+use crate::derive::Spans;
+use crate::document::{Element, Fault, Kind, Resource, Tape, mix};
+use crate::error::Result;
+use crate::existing::Existing;
+use crate::extract::Block;
+use crate::extract::bundle::identity;
+use crate::extract::record::{Item, Record, for_each};
+use crate::extract::source::Sources;
+use crate::load::{RawVersion, Sink};
+use crate::map::{self, Judgement, Mapped};
+use crate::policy::Policy;
+use crate::reference::References;
+use crate::survey::{Loser, Survey};
+use crate::view::path::Scope;
+use crate::view::{Version, column};
+
+/// What all workers share.
+pub struct Shared<'s> {
+    /// The files, for their names.
+    pub sources: &'s Sources,
+    /// What decides rows beside the resources themselves.
+    pub policy: Policy<'s>,
+    /// What the first pass found.
+    pub survey: &'s Survey,
+    /// What the lake holds; none when it holds nothing.
+    pub existing: Option<&'s Existing>,
+    /// Locations written so far: many resources share one.
+    pub locations: &'s Mutex<HashSet<i64, RandomState>>,
+    /// A hash of everything beside the content and its references that decides rows.
+    pub rules: u64,
+}
+
+/// One thread's share of the second pass.
+pub struct Worker {
+    /// Where rows go.
+    pub sink: Sink,
+    /// What became of the records.
+    pub account: Account,
+    /// The dates seen.
+    pub spans: Spans,
+    /// Persons that got rows.
+    pub persons: HashSet<i64>,
+    /// Keys written, by table, to find collisions.
+    pub keys: Vec<(&'static Table, Vec<i64>)>,
+    /// Resources of the lake whose rows must go.
+    pub changed: HashSet<i64>,
+    tape: Tape,
+    failure: Option<crate::Error>,
+    advanced: u64,
+}
+
+/// A record that is a resource: what the worker needs to write of it.
+struct Sound<'r> {
+    resource: Resource<'r>,
+    line: quality::Origin,
+    version: Version<'r>,
+    text: &'r str,
+}
+
+impl Worker {
+    /// Begins with nothing.
+    pub fn new(sink: Sink) -> Worker {
+        Worker {
+            sink,
+            account: Account::default(),
+            spans: Spans::default(),
+            persons: HashSet::new(),
+            keys: model::omop::tables().iter().map(|table| (table, Vec::new())).collect(),
+            changed: HashSet::new(),
+            tape: Tape::default(),
+            failure: None,
+            advanced: 0,
+        }
+    }
+
+    /// Takes the records of a block; returns how many resources there were.
+    ///
+    /// # Errors
+    /// Rows cannot be written.
+    pub fn take(&mut self, block: &Block, shared: &Shared<'_>) -> Result<u64> {
+        self.advanced = 0;
+        for_each(block, &mut |item| {
+            if self.failure.is_none() {
+                self.item(item, block, shared);
+                self.failure = self.sink.flush(false).err();
+            }
+        });
+        self.failure.take().map_or(Ok(self.advanced), Err)
+    }
+
+    fn item(&mut self, item: Item<'_>, block: &Block, shared: &Shared<'_>) {
+        self.advanced += 1;
+        let file = shared.sources.files.get(block.file as usize).map(|file| file.name.clone()).unwrap_or_default();
+        let origin = |line: u64| quality::Origin { file, line };
+        match item {
+            Item::Unreadable { line, reason, detail } => self.unreadable(origin(line), "", None, reason, detail),
+            Item::Bundle { line, id, entry_count } => {
+                self.account.accounting.of("Bundle").read += 1;
+                let detail = format!("{entry_count} entries, each taken as a record");
+                self.exclude(origin(line), "Bundle", id, "bundle_opened", detail);
+            }
+            Item::Record(record) => {
+                let origin = origin(record.line);
+                match record.deletes {
+                    Some(name) => self.delete(&record, name, origin, shared),
+                    None => {
+                        // The tape is lent out while the worker writes what stands on it.
+                        let mut tape = std::mem::take(&mut self.tape);
+                        self.record(&record, &mut tape, origin, shared);
+                        self.tape = tape;
+                    }
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record<'_>, tape: &mut Tape, origin: quality::Origin, shared: &Shared<'_>) {
+        let head_type = record.head.resource_type.unwrap_or_default();
+        let text = match std::str::from_utf8(record.text) {
+            Ok(text) => text,
+            Err(error) => {
+                let detail = format!("expected valid UTF-8 at byte {}", error.valid_up_to());
+                return self.unreadable(origin, head_type, None, "invalid_utf8", detail);
+            }
+        };
+        let element = match tape.parse(text) {
+            Ok(element) => element,
+            Err(fault) => {
+                let (reason, field) = match &fault {
+                    Fault::Syntax { .. } => ("invalid_json", None),
+                    Fault::TooDeep { .. } => ("nested_too_deep", None),
+                    Fault::DuplicateMember { name, .. } => ("duplicate_member", Some(name.clone())),
+                };
+                return self.unreadable(origin, head_type, field, reason, fault.to_string());
+            }
+        };
+        let Some(resource_type) = resource_type(element) else {
+            let (field, detail) = match element.kind() {
+                Kind::Object => (Some("resourceType".into()), "expected the name of a FHIR resource type"),
+                _ => (None, "expected an object with a `resourceType`"),
+            };
+            return self.unreadable(origin, "", field, "missing_resource_type", detail.into());
+        };
+        self.account.accounting.of(resource_type).read += 1;
+        let own_id = element.get("id").map(|id| id.as_str().filter(|id| is_id(id)));
+        let id = match own_id {
+            Some(None) => {
+                let detail = "expected a string of 1 to 256 characters without `/`".into();
+                return self.reject(
+                    origin,
+                    resource_type,
+                    None,
+                    Some(format!("{resource_type}.id")),
+                    "invalid_id",
+                    detail,
+                );
+            }
+            Some(Some(id)) => Some(id),
+            None => record.full_url.and_then(identity).filter(|id| is_id(id)),
+        };
+        let has_view = self.sink.views_of(resource_type).next().is_some();
+        let Some(id) = id else {
+            if !map::has_target(resource_type) && !has_view {
+                return self.exclude(origin, resource_type, None, "no_omop_target", resource_type.into());
+            }
+            let field = Some(format!("{resource_type}.id"));
+            return self.reject(origin, resource_type, None, field, "missing_element", "expected a logical id".into());
+        };
+        if let Some(loser) = shared.survey.losers.get(&record.position) {
+            let reason = match loser {
+                Loser::Duplicate => "duplicate",
+                Loser::Superseded => "superseded_version",
+            };
+            return self.exclude(origin, resource_type, Some(id), reason, "another version counts".into());
+        }
+        let references =
+            References::new(&shared.survey.directory, shared.policy.source_id, record.bundle, record.full_url);
+        let resource = Resource { resource_type, id, element };
+        let mapped = map::map(&resource, &shared.policy.context(&references));
+        let content_hash = element.content_hash();
+        let meta = element.get("meta");
+        let meta = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
+        let version = Version {
+            resource_key: omop_key(shared.policy.source_id, &format!("{resource_type}/{id}"), "fhir", ""),
+            version_id: meta("versionId"),
+            last_updated: meta("lastUpdated").and_then(|text| DateTime::parse(text).ok()).map(column::micros),
+            content_hash: content_hash as i64,
+            mapping_hash: mix(mix(content_hash, shared.rules), references.answers()) as i64,
+        };
+        let scope = Scope { id, references: &references, row_index: 0 };
+        let sound = Sound { resource, line: origin, version, text: text.trim() };
+        self.write(sound, mapped, scope, shared);
+    }
+
+    fn write(&mut self, sound: Sound<'_>, mapped: Mapped<'_>, scope: Scope<'_>, shared: &Shared<'_>) {
+        let Sound { resource, line, version, text } = sound;
+        let Resource { resource_type, id, .. } = resource;
+        let key = version.resource_key;
+        match mapped.judgement {
+            Judgement::Rejected { field, reason, detail } => {
+                return self.reject(line, resource_type, Some(id), field, reason, detail);
+            }
+            Judgement::Excluded { reason, detail } => self.exclude(line, resource_type, Some(id), reason, detail),
+            Judgement::Mapped => self.account.accounting.of(resource_type).mapped += 1,
+        }
+        self.account.lose(&mapped.losses);
+        mapped.coverage.iter().for_each(|coverage| self.account.cover(coverage));
+        self.keep(
+            &RawVersion {
+                resource_type,
+                resource_id: id,
+                version_id: version.version_id,
+                last_updated: version.last_updated,
+                content_hash: version.content_hash,
+                op: "put",
+                json: Some(text),
+            },
+            key,
+            shared,
+        );
+        match shared.existing.and_then(|existing| existing.mapping_hashes.get(&key)) {
+            Some(hash) if *hash == version.mapping_hash => {
+                self.account.unchanged += 1;
+                return;
+            }
+            Some(_) => {
+                self.changed.insert(key);
+            }
+            None => {}
+        }
+        for rows in self.sink.views_of(resource_type) {
+            rows.append(&resource, scope, &version);
+        }
+        for mapped in &mapped.rows {
+            self.omop_row(&mapped.row, &mapped.part, (resource_type, id), version.version_id, shared);
+        }
+    }
+
+    fn omop_row(&mut self, row: &Row<'_>, part: &str, name: (&str, &str), version: Option<&str>, shared: &Shared<'_>) {
+        let table = row.table();
+        if let Row::Location(location) = row {
+            // Coarse on purpose, so shared: it belongs to no single resource.
+            let mut locations = shared.locations.lock().unwrap_or_else(PoisonError::into_inner);
+            if locations.insert(location.location_id) {
+                self.sink.omop_row(row);
+            }
+            return;
+        }
+        if let Some(person_id) = row.person_id() {
+            if shared.existing.is_some() {
+                self.persons.insert(person_id);
+            } else {
+                self.spans.see(row);
+            }
+        }
+        if let Row::Person(person) = row {
+            self.spans.name(person.person_id, name.1);
+        }
+        if let (Some(key), Some((_, keys))) = (row.key(), self.keys.iter_mut().find(|(of, _)| of.name == table.name)) {
+            keys.push(key);
+        }
+        let id = row.key().or(row.person_id()).unwrap_or_default();
+        self.sink.omop_row(row);
+        self.sink.trace(table.name, id, name, version, part);
+    }
+
+    fn delete(&mut self, record: &Record<'_>, name: &str, origin: quality::Origin, shared: &Shared<'_>) {
+        let (resource_type, id) = name.split_once('/').unwrap_or((name, ""));
+        self.account.accounting.of(resource_type).read += 1;
+        if shared.survey.losers.contains_key(&record.position) {
+            let detail = "another version counts".into();
+            return self.exclude(origin, resource_type, Some(id), "superseded_version", detail);
+        }
+        let key = omop_key(shared.policy.source_id, name, "fhir", "");
+        let version = RawVersion {
+            resource_type,
+            resource_id: id,
+            version_id: None,
+            last_updated: record.last_modified.and_then(|text| DateTime::parse(text).ok()).map(column::micros),
+            content_hash: 0,
+            op: "delete",
+            json: None,
+        };
+        self.keep(&version, key, shared);
+        if shared.existing.is_some_and(|existing| existing.mapping_hashes.contains_key(&key)) {
+            self.changed.insert(key);
+        }
+        self.exclude(origin, resource_type, Some(id), "deleted", "the source deleted it".into());
+    }
+
+    /// Keeps a version as it came, unless it is the one that is kept already.
+    fn keep(&mut self, version: &RawVersion<'_>, key: i64, shared: &Shared<'_>) {
+        let kept = shared.existing.and_then(|existing| existing.raw_hashes.get(&key));
+        if self.sink.keeps_raw() && kept != Some(&version.content_hash) {
+            self.sink.raw(version);
+        }
+    }
+
+    fn unreadable(
+        &mut self,
+        origin: quality::Origin,
+        resource_type: &str,
+        field: Option<String>,
+        reason: &'static str,
+        detail: String,
+    ) {
+        self.account.accounting.of(UNREADABLE).read += 1;
+        self.account.reject(UNREADABLE, reason);
+        let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
+        self.sink.reject(&Reject { origin, resource_type, resource_id: None, field, reason, detail });
+    }
+
+    fn reject(
+        &mut self,
+        origin: quality::Origin,
+        resource_type: &str,
+        id: Option<&str>,
+        field: Option<String>,
+        reason: &'static str,
+        detail: String,
+    ) {
+        self.account.reject(resource_type, reason);
+        let resource_id = id.map(str::to_owned);
+        let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
+        self.sink.reject(&Reject { origin, resource_type, resource_id, field, reason, detail });
+    }
+
+    fn exclude(
+        &mut self,
+        origin: quality::Origin,
+        resource_type: &str,
+        id: Option<&str>,
+        reason: &'static str,
+        detail: String,
+    ) {
+        self.account.exclude(resource_type, reason);
+        let resource_id = id.map(str::to_owned);
+        let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
+        self.sink.exclude(&Exclusion { origin, resource_type, resource_id, reason, detail });
+    }
+}
+
+/// The resource type, when it looks like one.
+fn resource_type(element: Element<'_>) -> Option<&str> {
+    let name = element.get("resourceType")?.as_str()?;
+    let sound = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_uppercase());
+    (sound && name.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(name)
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=256).contains(&id.len()) && !id.contains('/')
+}
+
+/// Shares out the views to the threads.
+pub fn compile_views() -> Result<Vec<Arc<crate::view::View>>> {
+    Ok(crate::view::built_in()?.into_iter().map(Arc::new).collect())
+}
