@@ -40,6 +40,7 @@ fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&out).join("cdm.rs"), code).expect("OUT_DIR is writable");
     fs::write(Path::new(&out).join("vocabulary.rs"), data::vocabulary()).expect("OUT_DIR is writable");
+    fs::write(Path::new(&out).join("metadata.rs"), data::metadata()).expect("OUT_DIR is writable");
     fs::write(Path::new(&out).join("constraint.rs"), data::constraint()).expect("OUT_DIR is writable");
 }
 

@@ -120,11 +120,6 @@ pub fn vocabulary() -> String {
     relationships.sort_by_key(|row| row["concept_id_1"].parse::<i32>().expect("concept ids are numbers"));
     write_table(&mut code, "RELATIONSHIPS", "Relationship", RELATIONSHIP, &relationships);
     write_table(&mut code, "CODE_SYSTEMS", "CodeSystem", CODE_SYSTEM, &read("vocabulary/code_system.csv"));
-    write_table(&mut code, "VOCABULARIES", "Vocabulary", VOCABULARY, &read("vocabulary/vocabulary.csv"));
-    write_table(&mut code, "DOMAINS", "Domain", DOMAIN, &read("vocabulary/domain.csv"));
-    write_table(&mut code, "CONCEPT_CLASSES", "ConceptClass", CONCEPT_CLASS, &read("vocabulary/concept_class.csv"));
-    let kinds = read("vocabulary/relationship.csv");
-    write_table(&mut code, "RELATIONSHIP_KINDS", "RelationshipKind", RELATIONSHIP_KIND, &kinds);
 
     let mut rules = read("vocabulary/rule_concept.csv");
     rules.sort_by(|a, b| a["rule"].cmp(&b["rule"]));
@@ -140,6 +135,17 @@ pub fn vocabulary() -> String {
     }
     values.sort_by(|a, b| (&a["map"], &a["source_code"]).cmp(&(&b["map"], &b["source_code"])));
     write_table(&mut code, "VALUES", "ValueMapping", VALUE, &values);
+    code
+}
+
+/// The code of `model::vocabulary::metadata`'s tables.
+pub fn metadata() -> String {
+    let mut code = String::new();
+    write_table(&mut code, "VOCABULARIES", "Vocabulary", VOCABULARY, &read("vocabulary/vocabulary.csv"));
+    write_table(&mut code, "DOMAINS", "Domain", DOMAIN, &read("vocabulary/domain.csv"));
+    write_table(&mut code, "CONCEPT_CLASSES", "ConceptClass", CONCEPT_CLASS, &read("vocabulary/concept_class.csv"));
+    let kinds = read("vocabulary/relationship.csv");
+    write_table(&mut code, "RELATIONSHIP_KINDS", "RelationshipKind", RELATIONSHIP_KIND, &kinds);
     code
 }
 

@@ -9,6 +9,12 @@ use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 
+mod metadata;
+
+pub use metadata::{
+    ConceptClass, Domain, RelationshipKind, Vocabulary, concept_classes, domains, relationship_kinds, vocabularies,
+};
+
 /// One row of `concept`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Concept {
@@ -61,60 +67,6 @@ pub struct CodeSystem {
     pub oid: Option<&'static str>,
     /// The OMOP vocabulary.
     pub vocabulary_id: &'static str,
-}
-
-/// One row of `vocabulary`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Vocabulary {
-    /// The id.
-    pub vocabulary_id: &'static str,
-    /// The name.
-    pub vocabulary_name: &'static str,
-    /// Where it is documented.
-    pub vocabulary_reference: Option<&'static str>,
-    /// The release of the source.
-    pub vocabulary_version: Option<&'static str>,
-    /// The concept that stands for it.
-    pub vocabulary_concept_id: i32,
-}
-
-/// One row of `domain`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Domain {
-    /// The id.
-    pub domain_id: &'static str,
-    /// The name.
-    pub domain_name: &'static str,
-    /// The concept that stands for it.
-    pub domain_concept_id: i32,
-}
-
-/// One row of `concept_class`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ConceptClass {
-    /// The id.
-    pub concept_class_id: &'static str,
-    /// The name.
-    pub concept_class_name: &'static str,
-    /// The concept that stands for it.
-    pub concept_class_concept_id: i32,
-}
-
-/// One row of `relationship`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RelationshipKind {
-    /// The id.
-    pub relationship_id: &'static str,
-    /// The name.
-    pub relationship_name: &'static str,
-    /// Is it part of a hierarchy?
-    pub is_hierarchical: bool,
-    /// Does `concept_ancestor` follow it?
-    pub defines_ancestry: bool,
-    /// The relationship in the other direction.
-    pub reverse_relationship_id: &'static str,
-    /// The concept that stands for it.
-    pub relationship_concept_id: i32,
 }
 
 /// A concept that a mapping rule names, and what it must be: checked against whatever vocabulary is loaded.
@@ -179,26 +131,6 @@ pub fn starter_relationships() -> Iter<'static, Relationship> {
 /// The known code systems.
 pub fn code_systems() -> Iter<'static, CodeSystem> {
     CODE_SYSTEMS.iter()
-}
-
-/// The vocabularies that the starter's concepts belong to.
-pub fn vocabularies() -> Iter<'static, Vocabulary> {
-    VOCABULARIES.iter()
-}
-
-/// The domains that the starter's concepts belong to.
-pub fn domains() -> Iter<'static, Domain> {
-    DOMAINS.iter()
-}
-
-/// The classes that the starter's concepts belong to.
-pub fn concept_classes() -> Iter<'static, ConceptClass> {
-    CONCEPT_CLASSES.iter()
-}
-
-/// The kinds of relationship that the starter uses, and their reverses.
-pub fn relationship_kinds() -> Iter<'static, RelationshipKind> {
-    RELATIONSHIP_KINDS.iter()
 }
 
 /// Every rule, in the order of the names.
@@ -360,6 +292,15 @@ mod tests {
         assert_eq!(value("unit", "U/L"), Some(8645));
         assert_eq!(value("unit", "kU/L"), Some(8810));
         assert_eq!(value("allergy_category", "allergy/food"), Some(rule::ALLERGY_FOOD));
+        for (vocabulary_id, code, concept_id) in
+            [("SNOMED", "44054006", 201826), ("SNOMED", "13645005", 255573), ("SNOMED", "716186003", 37396387)]
+        {
+            assert_eq!(
+                concept_of_code(vocabulary_id, code).map(|concept| concept.concept_id),
+                Some(concept_id),
+                "{code}"
+            );
+        }
         assert_eq!(vocabulary_of_system("http://loinc.org"), Some("LOINC"));
         assert_eq!(vocabulary_of_system("urn:oid:2.16.840.1.113883.6.96"), Some("SNOMED"));
         assert_eq!(vocabulary_of_system("urn:oid:1.2.3"), None);
