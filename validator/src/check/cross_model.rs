@@ -1,0 +1,389 @@
+//! Do the two models agree? Every event is looked up from its FHIR resource through the crosswalk, on any input:
+//! person, visit, dates, values and units must be the same on both sides.
+
+use model::quality::{Category, Check};
+
+use crate::contents::Contents;
+use crate::question::{self, Question, join_check, query_check, within, within_text};
+
+/// A resource type with flat table, and the expressions that its OMOP rows must repeat.
+struct Source {
+    resource_type: &'static str,
+    flat: &'static str,
+    /// In the order in which the mapping tries them.
+    start: &'static [&'static str],
+    end: &'static [&'static str],
+    code: Option<&'static str>,
+    /// The tables that rows of this type may land in.
+    targets: &'static [&'static str],
+}
+
+const EVENTS: &[&str] =
+    &["condition_occurrence", "procedure_occurrence", "drug_exposure", "device_exposure", "measurement", "observation"];
+
+const SOURCES: &[Source] = &[
+    Source {
+        resource_type: "Patient",
+        flat: "patient",
+        start: &["deceased_datetime"],
+        end: &[],
+        code: None,
+        targets: &["death"],
+    },
+    Source {
+        resource_type: "Encounter",
+        flat: "encounter",
+        start: &["period_start"],
+        end: &["period_end"],
+        code: Some("class_code"),
+        targets: &["visit_occurrence", "visit_detail"],
+    },
+    Source {
+        resource_type: "Condition",
+        flat: "condition",
+        start: &["onset_datetime", "recorded_datetime"],
+        end: &["abatement_datetime"],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "Observation",
+        flat: "observation",
+        start: &["effective_datetime", "issued_datetime"],
+        end: &[],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "Procedure",
+        flat: "procedure",
+        start: &["performed_start"],
+        end: &["performed_end"],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "MedicationRequest",
+        flat: "medication_request",
+        start: &["authored_datetime"],
+        end: &[],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "Immunization",
+        flat: "immunization",
+        start: &["occurrence_datetime"],
+        end: &[],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "AllergyIntolerance",
+        flat: "allergy_intolerance",
+        start: &["recorded_datetime", "onset_datetime"],
+        end: &[],
+        code: None,
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "DiagnosticReport",
+        flat: "diagnostic_report",
+        start: &["effective_datetime", "issued_datetime"],
+        end: &[],
+        code: None,
+        targets: &["note"],
+    },
+];
+
+/// Where a target table keeps what is compared.
+struct Target {
+    key: &'static str,
+    start_date: &'static str,
+    start_datetime: &'static str,
+    end_datetime: Option<&'static str>,
+    source_value: Option<&'static str>,
+}
+
+fn target(table: &str) -> Target {
+    let (key, start_date, start_datetime, end_datetime, source_value) = match table {
+        "death" => ("person_id", "death_date", "death_datetime", None, None),
+        "visit_occurrence" => (
+            "visit_occurrence_id",
+            "visit_start_date",
+            "visit_start_datetime",
+            Some("visit_end_datetime"),
+            Some("visit_source_value"),
+        ),
+        "visit_detail" => (
+            "visit_detail_id",
+            "visit_detail_start_date",
+            "visit_detail_start_datetime",
+            Some("visit_detail_end_datetime"),
+            Some("visit_detail_source_value"),
+        ),
+        "condition_occurrence" => (
+            "condition_occurrence_id",
+            "condition_start_date",
+            "condition_start_datetime",
+            Some("condition_end_datetime"),
+            Some("condition_source_value"),
+        ),
+        "procedure_occurrence" => (
+            "procedure_occurrence_id",
+            "procedure_date",
+            "procedure_datetime",
+            Some("procedure_end_datetime"),
+            Some("procedure_source_value"),
+        ),
+        "drug_exposure" => (
+            "drug_exposure_id",
+            "drug_exposure_start_date",
+            "drug_exposure_start_datetime",
+            None,
+            Some("drug_source_value"),
+        ),
+        "device_exposure" => (
+            "device_exposure_id",
+            "device_exposure_start_date",
+            "device_exposure_start_datetime",
+            None,
+            Some("device_source_value"),
+        ),
+        "measurement" => {
+            ("measurement_id", "measurement_date", "measurement_datetime", None, Some("measurement_source_value"))
+        }
+        "note" => ("note_id", "note_date", "note_datetime", None, None),
+        _ => ("observation_id", "observation_date", "observation_datetime", None, Some("observation_source_value")),
+    };
+    Target { key, start_date, start_datetime, end_datetime, source_value }
+}
+
+/// Cross-model checks for every type whose flat table exists.
+pub(super) fn questions(contents: &Contents) -> Vec<Question> {
+    let mut all = Vec::new();
+    if !contents.has("quality.crosswalk") {
+        return all;
+    }
+    for source in SOURCES {
+        let flat = format!("fhir.{}", source.flat);
+        if !contents.has(&flat) {
+            continue;
+        }
+        resources(&mut all, contents, source.resource_type, &flat);
+        if source.resource_type == "Patient" && contents.has("omop.person") {
+            birth(&mut all, &flat);
+        }
+        for table in source.targets {
+            if contents.rows(&format!("omop.{table}")) > 0 {
+                events(&mut all, contents, source, &flat, table);
+            }
+        }
+    }
+    for (resource_type, flat) in
+        [("Practitioner", "fhir.practitioner"), ("Organization", "fhir.organization"), ("Location", "fhir.location")]
+    {
+        if contents.has(flat) {
+            resources(&mut all, contents, resource_type, flat);
+        }
+    }
+    all
+}
+
+/// Every resource has made rows, or is listed as excluded or rejected; and every row's resource is kept.
+fn resources(all: &mut Vec<Question>, contents: &Contents, resource_type: &str, flat: &str) {
+    let mapped = listed("quality.crosswalk", resource_type);
+    let mut joins = format!("left join {mapped} as x on x.resource_id = f.id and x.source_id = f.source_id");
+    let mut lost = "x.resource_id is null".to_owned();
+    for (table, alias) in [("quality.exclusion", "e"), ("quality.rejected", "r")] {
+        if contents.has(table) {
+            let list = listed(table, resource_type);
+            joins += &format!(
+                "\nleft join {list} as {alias} on {alias}.resource_id = f.id and {alias}.source_id = f.source_id"
+            );
+            lost += &format!(" and {alias}.resource_id is null");
+        }
+    }
+    let sentence = format!("Every {resource_type} of `{flat}` made an OMOP row or is listed with a reason.");
+    all.push(query_check(
+        check("resourceAccounted", flat, None, sentence),
+        format!(
+            "select count(*) as row_count, count(*) filter (where {lost}) as violation_count\n\
+             from (select id, source_id from {flat} where {}) as f\n{joins}",
+            within_text("id")
+        ),
+    ));
+    let sentence = format!("Every {resource_type} that made an OMOP row is in `{flat}`.");
+    all.push(query_check(
+        check("resourceKept", flat, None, sentence),
+        format!(
+            "select count(*) as row_count, count(*) filter (where f.id is null) as violation_count\n\
+             from {mapped} as x\nleft join (select distinct id, source_id from {flat} where {}) as f \
+             on f.id = x.resource_id and f.source_id = x.source_id",
+            within_text("id")
+        ),
+    ));
+}
+
+fn listed(table: &str, resource_type: &str) -> String {
+    format!(
+        "(select distinct resource_id, source_id from {table} where resource_type = '{resource_type}' and {})",
+        within_text("resource_id")
+    )
+}
+
+/// The day of birth in both models.
+fn birth(all: &mut Vec<Question>, flat: &str) {
+    let from = linked(flat, "Patient", "person", "person_id");
+    let sentence = "Year, month and day of birth equal `fhir.patient.birth_date`.";
+    all.push(join_check(
+        check("crossModelDate", "omop.person", Some("year_of_birth"), sentence),
+        from,
+        Vec::new(),
+        "f.birth_date is not null",
+        "t.year_of_birth is distinct from cast(date_part('year', f.birth_date) as int) \
+         or t.month_of_birth <> cast(date_part('month', f.birth_date) as int) \
+         or t.day_of_birth <> cast(date_part('day', f.birth_date) as int)",
+    ));
+}
+
+fn events(all: &mut Vec<Question>, contents: &Contents, source: &Source, flat: &str, table: &str) {
+    let place = target(table);
+    let from = linked(flat, source.resource_type, table, place.key);
+    let mut ask = |name: &str, column: &str, sentence: String, joins: Vec<String>, applies: &str, violates: &str| {
+        let mut check = check(name, &format!("omop.{table}"), Some(column), sentence);
+        check.id = format!("{} from {flat}", check.id);
+        all.push(join_check(check, from.clone(), joins, applies, violates));
+    };
+    if table != "death" {
+        let sentence = format!("The person is the {}'s patient.", source.resource_type);
+        let joined = lookup("p", "person", "patient_id");
+        ask(
+            "crossModelPerson",
+            "person_id",
+            sentence,
+            vec![joined],
+            "p.omop_id is not null",
+            "t.person_id <> p.omop_id",
+        );
+    }
+    if contents.has_columns(flat, &["encounter_id"]) {
+        let sentence = format!("The visit is the {}'s encounter.", source.resource_type);
+        let joined = lookup("v", "visit_occurrence", "encounter_id");
+        ask(
+            "crossModelVisit",
+            "visit_occurrence_id",
+            sentence,
+            vec![joined],
+            "v.omop_id is not null",
+            "t.visit_occurrence_id is distinct from v.omop_id",
+        );
+    }
+    let start = first_of(source.start);
+    let written = source.start.join("` or `");
+    ask(
+        "crossModelDate",
+        place.start_date,
+        format!("The date is that of `{flat}.{written}`, as written there: within a day of its moment in UTC."),
+        Vec::new(),
+        &format!("{start} is not null"),
+        &format!(
+            "t.{0} > cast({start} as date) + interval '1 day' or t.{0} < cast({start} as date) - interval '1 day'",
+            place.start_date
+        ),
+    );
+    ask(
+        "crossModelDate",
+        place.start_datetime,
+        format!("The moment equals `{flat}.{written}`."),
+        Vec::new(),
+        &format!("{start} is not null and t.{} is not null", place.start_datetime),
+        &format!("t.{} <> {start}", place.start_datetime),
+    );
+    if let (Some(end), [_, ..]) = (place.end_datetime, source.end) {
+        let other = first_of(source.end);
+        ask(
+            "crossModelDate",
+            end,
+            format!("The moment equals `{flat}.{}`.", source.end.join("` or `")),
+            Vec::new(),
+            &format!("{other} is not null and t.{end} is not null"),
+            &format!("t.{end} <> {other}"),
+        );
+    }
+    if let (Some(code), Some(source_value)) = (source.code, place.source_value) {
+        ask(
+            "crossModelCode",
+            source_value,
+            format!("The source value is `{flat}.{code}`; a resource with several codings may use another one."),
+            Vec::new(),
+            &format!("f.{code} is not null and x.part not like 'component%' and x.part not like 'reaction%'"),
+            &format!("t.{source_value} is distinct from substr(f.{code}, 1, 50)"),
+        );
+    }
+    if source.resource_type == "Observation" && matches!(table, "measurement" | "observation") {
+        values(all, contents, table, place.key);
+    }
+}
+
+/// Numbers and units, of the observation itself and of its components.
+fn values(all: &mut Vec<Question>, contents: &Contents, table: &str, key: &str) {
+    let components = "fhir.observation_component";
+    let mut sides = vec![(
+        "fhir.observation",
+        linked("fhir.observation", "Observation", table, key),
+        "x.part not like 'component%'",
+    )];
+    if contents.has(components) {
+        let from = linked(components, "Observation", table, key)
+            .replace("f.id = x.resource_id", "f.observation_id = x.resource_id")
+            + "\nand concat('component[', cast(f.component_index as varchar), ']') = split_part(x.part, '/', 1)";
+        sides.push((components, from, "true"));
+    }
+    for (flat, from, applies) in sides {
+        for (name, column, expected) in [
+            ("crossModelValue", "value_as_number", "f.value_quantity"),
+            ("crossModelUnit", "unit_source_value", "substr(coalesce(f.value_unit_code, f.value_unit), 1, 50)"),
+        ] {
+            let sentence = format!("`{column}` equals the quantity of `{flat}`.");
+            let mut check = check(name, &format!("omop.{table}"), Some(column), sentence);
+            check.id = format!("{} from {flat}", check.id);
+            all.push(join_check(
+                check,
+                from.clone(),
+                Vec::new(),
+                &format!("{applies} and f.value_quantity is not null and {expected} is not null"),
+                &format!("t.{column} is distinct from {expected}"),
+            ));
+        }
+    }
+}
+
+/// Crosswalk entries `x` of one type and table, with the resource `f` and the row `t`.
+fn linked(flat: &str, resource_type: &str, table: &str, key: &str) -> String {
+    format!(
+        "(select omop_id, source_id, resource_id, part from quality.crosswalk \
+         where omop_table = '{table}' and resource_type = '{resource_type}' and {}) as x\n\
+         join omop.{table} as t on t.{key} = x.omop_id\n\
+         join {flat} as f on f.id = x.resource_id and f.source_id = x.source_id",
+        within("omop_id")
+    )
+}
+
+/// The OMOP id of another resource that `f` refers to.
+fn lookup(alias: &str, table: &str, column: &str) -> String {
+    format!(
+        "left join (select source_id, resource_id, min(omop_id) as omop_id from quality.crosswalk \
+         where omop_table = '{table}' group by source_id, resource_id) as {alias} \
+         on {alias}.resource_id = f.{column} and {alias}.source_id = f.source_id"
+    )
+}
+
+fn first_of(columns: &[&str]) -> String {
+    let columns: Vec<_> = columns.iter().map(|column| format!("f.{column}")).collect();
+    if columns.len() == 1 { columns[0].clone() } else { format!("coalesce({})", columns.join(", ")) }
+}
+
+fn check(name: &str, table: &str, column: Option<&str>, description: impl Into<String>) -> Check {
+    question::check(Category::Conformance, name, table, column, description)
+}

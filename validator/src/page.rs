@@ -1,0 +1,410 @@
+//! The readable face of the report: one HTML page, `templates/report.html`, that needs nothing else.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use model::quality::{CheckResult, Severity, Status};
+use serde::Serialize;
+
+use crate::draw::{self, number, percent};
+use crate::error::Result;
+use crate::record::name_of;
+use crate::report::Report;
+
+/// Findings shown in full; the rest is in the JSON file and in `quality.check_result`.
+const SHOWN_FINDINGS: usize = 60;
+
+/// Renders the page.
+pub(crate) fn render(report: &Report) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.add_filter("number", number);
+    environment.add_template("style.css", include_str!("../templates/style.css"))?;
+    environment.add_template("report.html", include_str!("../templates/report.html"))?;
+    Ok(environment.get_template("report.html")?.render(view(report))?)
+}
+
+fn view(report: &Report) -> Value {
+    let total = report.accounting.total();
+    let omop: Vec<(String, u64)> = tables(report, "omop.");
+    let people = report.tables.get("omop.person").copied().unwrap_or(0);
+    let findings: Vec<Finding> = report.results.iter().filter(|result| is_finding(result)).map(Finding::of).collect();
+    let safe = |svg: String| Value::from_safe_string(svg);
+    context! {
+        report => serde(Head::of(report)),
+        passed => report.passed() as u64,
+        failed => report.failed() as u64,
+        warned => report.warned() as u64,
+        not_applicable => report.not_applicable() as u64,
+        required_passed => report.results.iter()
+            .filter(|result| result.check.severity == Severity::Required && result.status == Status::Passed).count() as u64,
+        people,
+        omop_rows => omop.iter().map(|(_, rows)| rows).sum::<u64>(),
+        omop_tables => omop.iter().filter(|(_, rows)| *rows > 0).count(),
+        total => context! {
+            read => total.read, mapped => total.mapped, excluded => total.excluded, rejected => total.rejected,
+            mapped_share => percent(total.mapped, total.read), balances => report.accounting.balances(),
+        },
+        types => serde(types(report)),
+        reasons => serde(reasons(report)),
+        oracle => serde(oracle(report)),
+        findings => serde(&findings[..findings.len().min(SHOWN_FINDINGS)]),
+        hidden_findings => findings.len().saturating_sub(SHOWN_FINDINGS) as u64,
+        matrix => serde(Matrix::of(&report.results)),
+        groups => serde(groups(&report.results)),
+        reference_date => report.charts.reference_date.map(|date| date.format("%-d %B %Y").to_string()),
+        pyramid => (!report.charts.population.is_empty()).then(|| safe(draw::pyramid(&report.charts.population))),
+        population => serde(&report.charts.population),
+        conditions => (!report.charts.conditions.is_empty())
+            .then(|| safe(draw::concepts("conditions", "Conditions that most people have", &report.charts.conditions, "a"))),
+        drugs => (!report.charts.drugs.is_empty())
+            .then(|| safe(draw::concepts("drugs", "Drugs that most people have had", &report.charts.drugs, "b"))),
+        events => report.charts.events.iter().map(|series| context! {
+            table => series.table.clone(),
+            count => series.points.iter().map(|(_, count)| count).sum::<u64>(),
+            chart => safe(draw::events(series)),
+        }).collect::<Vec<_>>(),
+        coverage => (!report.charts.coverage.is_empty()).then(|| safe(draw::coverage(&report.charts.coverage))),
+        omop_chart => safe(draw::rows("omop-rows", "Rows of the OMOP tables", &filled(&omop), "a")),
+        other_tables => serde(other_tables(report)),
+    }
+}
+
+fn serde<T: Serialize>(value: T) -> Value {
+    Value::from(Serde(value))
+}
+
+fn tables(report: &Report, namespace: &str) -> Vec<(String, u64)> {
+    let own = report.tables.iter().filter_map(|(name, rows)| Some((name.strip_prefix(namespace)?.to_owned(), *rows)));
+    let mut tables: Vec<(String, u64)> = own.collect();
+    tables.sort_by(|first, second| second.1.cmp(&first.1).then_with(|| first.0.cmp(&second.0)));
+    tables
+}
+
+fn filled(tables: &[(String, u64)]) -> Vec<(String, u64)> {
+    tables.iter().filter(|(_, rows)| *rows > 0).cloned().collect()
+}
+
+#[derive(Serialize)]
+struct Head {
+    run_id: String,
+    started_at: String,
+    source_id: String,
+    software_version: String,
+    cdm_version: String,
+    vocabulary_version: Option<String>,
+    accounting_run: Option<String>,
+}
+
+impl Head {
+    fn of(report: &Report) -> Head {
+        Head {
+            run_id: report.run_id.clone(),
+            started_at: report.started_at.format("%-d %B %Y, %H:%M UTC").to_string(),
+            source_id: report.source_id.clone(),
+            software_version: report.software_version.clone(),
+            cdm_version: report.cdm_version.clone(),
+            vocabulary_version: report.vocabulary_version.clone(),
+            accounting_run: report.accounting_run.clone().filter(|run| *run != report.run_id),
+        }
+    }
+}
+
+/// Accounting of one type, with the widths of its bar in percent.
+#[derive(Serialize)]
+struct TypeLine {
+    name: String,
+    read: u64,
+    mapped: u64,
+    excluded: u64,
+    rejected: u64,
+    balances: bool,
+    mapped_width: String,
+    excluded_width: String,
+    rejected_width: String,
+}
+
+fn types(report: &Report) -> Vec<TypeLine> {
+    let mut lines: Vec<TypeLine> = report
+        .accounting
+        .by_type
+        .iter()
+        .map(|(name, counts)| {
+            let width = |part: u64| format!("{:.3}", part as f64 * 100.0 / counts.read.max(1) as f64);
+            TypeLine {
+                name: name.clone(),
+                read: counts.read,
+                mapped: counts.mapped,
+                excluded: counts.excluded,
+                rejected: counts.rejected,
+                balances: counts.balances(),
+                mapped_width: width(counts.mapped),
+                excluded_width: width(counts.excluded),
+                rejected_width: width(counts.rejected),
+            }
+        })
+        .collect();
+    lines.sort_by(|first, second| second.read.cmp(&first.read).then_with(|| first.name.cmp(&second.name)));
+    lines
+}
+
+#[derive(Serialize)]
+struct ReasonLine {
+    kind: &'static str,
+    resource_type: String,
+    reason: String,
+    records: u64,
+}
+
+fn reasons(report: &Report) -> Vec<ReasonLine> {
+    let line = |reason: &crate::report::Reason| ReasonLine {
+        kind: if reason.rejected { "rejected" } else { "excluded" },
+        resource_type: if reason.resource_type.is_empty() {
+            "(unreadable)".into()
+        } else {
+            reason.resource_type.clone()
+        },
+        reason: reason.reason.replace('_', " "),
+        records: reason.records,
+    };
+    report.reasons.iter().map(line).collect()
+}
+
+#[derive(Serialize)]
+struct OracleView {
+    rows: u64,
+    cells: u64,
+    mismatches: u64,
+    share: String,
+    tables: Vec<crate::oracle::OracleTable>,
+    agreeing_tables: usize,
+}
+
+fn oracle(report: &Report) -> Option<OracleView> {
+    let oracle = report.oracle.as_ref()?;
+    let differing: u64 = oracle.tables.iter().map(|table| table.changed + table.missing).sum();
+    Some(OracleView {
+        rows: oracle.rows,
+        cells: oracle.cells,
+        mismatches: oracle.mismatches,
+        share: percent(oracle.rows.saturating_sub(differing), oracle.rows),
+        agreeing_tables: oracle
+            .tables
+            .iter()
+            .filter(|table| table.mismatches() == 0 && table.message.is_none())
+            .count(),
+        tables: oracle.tables.clone(),
+    })
+}
+
+fn is_finding(result: &CheckResult) -> bool {
+    matches!(result.status, Status::Failed | Status::Errored)
+}
+
+/// One result as the page shows it.
+#[derive(Serialize)]
+struct Finding {
+    id: String,
+    name: String,
+    place: String,
+    class: &'static str,
+    word: &'static str,
+    description: String,
+    rows: u64,
+    violations: u64,
+    share: String,
+    threshold: String,
+    message: Option<String>,
+    sql: String,
+}
+
+impl Finding {
+    fn of(result: &CheckResult) -> Finding {
+        let check = &result.check;
+        let place = match &check.column {
+            Some(column) => format!("{}.{column}", check.table),
+            None => check.table.clone(),
+        };
+        let (class, word) = verdict(result);
+        Finding {
+            id: check.id.clone(),
+            name: check.name.clone(),
+            place,
+            class,
+            word,
+            description: check.description.clone(),
+            rows: result.row_count,
+            violations: result.violation_count,
+            share: percent(result.violation_count, result.row_count),
+            threshold: format!("{} %", check.threshold_percent),
+            message: result.message.clone(),
+            sql: check.sql.clone(),
+        }
+    }
+}
+
+fn verdict(result: &CheckResult) -> (&'static str, &'static str) {
+    match result.status {
+        Status::Errored => ("bad", "could not be answered"),
+        Status::Failed if result.check.severity == Severity::Required => ("bad", "failed"),
+        Status::Failed => ("warn", "advisory"),
+        Status::Passed => ("ok", "passed"),
+        Status::NotApplicable => ("none", "no rows"),
+    }
+}
+
+/// Kinds of checks against tables.
+#[derive(Serialize)]
+struct Matrix {
+    tables: Vec<String>,
+    rows: Vec<MatrixRow>,
+}
+
+#[derive(Serialize)]
+struct MatrixRow {
+    category: String,
+    opens_category: bool,
+    name: String,
+    cells: Vec<Cell>,
+}
+
+#[derive(Clone, Default, Serialize)]
+struct Cell {
+    class: &'static str,
+    passed: u64,
+    failed: u64,
+    warned: u64,
+    not_applicable: u64,
+}
+
+impl Matrix {
+    /// Only OMOP tables with rows, in the order of the specification.
+    fn of(results: &[CheckResult]) -> Matrix {
+        let with_rows = |table: &str| {
+            results
+                .iter()
+                .any(|result| result.check.table == table && result.check.name == "isRequired" && result.row_count > 0)
+        };
+        let names = model::omop::tables().iter().map(|table| format!("omop.{}", table.name));
+        let tables: Vec<String> = names.filter(|table| with_rows(table)).collect();
+        let mut rows: BTreeMap<(model::quality::Category, String), Vec<Cell>> = BTreeMap::new();
+        for result in results {
+            let Some(column) = tables.iter().position(|table| *table == result.check.table) else { continue };
+            let key = (result.check.category, result.check.name.clone());
+            let cell = &mut rows.entry(key).or_insert_with(|| vec![Cell::default(); tables.len()])[column];
+            match verdict(result).0 {
+                "bad" => cell.failed += 1,
+                "warn" => cell.warned += 1,
+                "ok" => cell.passed += 1,
+                _ => cell.not_applicable += 1,
+            }
+        }
+        for cell in rows.values_mut().flatten() {
+            cell.class = match cell {
+                Cell { failed: 1.., .. } => "bad",
+                Cell { warned: 1.., .. } => "warn",
+                Cell { passed: 1.., .. } => "ok",
+                Cell { not_applicable: 1.., .. } => "none",
+                _ => "",
+            };
+        }
+        let tables = tables.iter().map(|table| table.trim_start_matches("omop.").to_owned()).collect();
+        let mut previous = None;
+        let rows = rows
+            .into_iter()
+            .map(|((category, name), cells)| {
+                let opens_category = previous.replace(category) != Some(category);
+                MatrixRow { category: name_of(&category), opens_category, name, cells }
+            })
+            .collect();
+        Matrix { tables, rows }
+    }
+}
+
+/// Results of one category, by kind of check.
+#[derive(Serialize)]
+struct Group {
+    category: String,
+    passed: u64,
+    failed: u64,
+    warned: u64,
+    not_applicable: u64,
+    share: String,
+    kinds: Vec<Kind>,
+}
+
+#[derive(Default, Serialize)]
+struct Kind {
+    name: String,
+    class: &'static str,
+    passed: u64,
+    failed: u64,
+    warned: u64,
+    not_applicable: u64,
+    rows: u64,
+    results: Vec<Finding>,
+}
+
+fn groups(results: &[CheckResult]) -> Vec<Group> {
+    let mut groups: BTreeMap<model::quality::Category, BTreeMap<String, Kind>> = BTreeMap::new();
+    for result in results {
+        let name = result.check.name.clone();
+        let kind = groups.entry(result.check.category).or_default().entry(name.clone()).or_default();
+        kind.name = name;
+        kind.rows += result.row_count;
+        let finding = Finding::of(result);
+        match finding.class {
+            "bad" => kind.failed += 1,
+            "warn" => kind.warned += 1,
+            "ok" => kind.passed += 1,
+            _ => kind.not_applicable += 1,
+        }
+        // What does not apply is counted, and listed in the JSON file.
+        if finding.class != "none" {
+            kind.results.push(finding);
+        }
+    }
+    let sum = |kinds: &BTreeMap<String, Kind>, part: fn(&Kind) -> u64| kinds.values().map(part).sum::<u64>();
+    groups
+        .into_iter()
+        .map(|(category, mut kinds)| {
+            for kind in kinds.values_mut() {
+                kind.class = match kind {
+                    Kind { failed: 1.., .. } => "bad",
+                    Kind { warned: 1.., .. } => "warn",
+                    Kind { passed: 1.., .. } => "ok",
+                    _ => "none",
+                };
+            }
+            let passed = sum(&kinds, |kind| kind.passed);
+            let answered = passed + sum(&kinds, |kind| kind.failed) + sum(&kinds, |kind| kind.warned);
+            Group {
+                category: name_of(&category),
+                passed,
+                failed: sum(&kinds, |kind| kind.failed),
+                warned: sum(&kinds, |kind| kind.warned),
+                not_applicable: sum(&kinds, |kind| kind.not_applicable),
+                share: percent(passed, answered),
+                kinds: kinds.into_values().collect(),
+            }
+        })
+        .collect()
+}
+
+#[derive(Serialize)]
+struct Namespace {
+    name: String,
+    tables: Vec<(String, u64)>,
+    rows: u64,
+}
+
+fn other_tables(report: &Report) -> Vec<Namespace> {
+    ["fhir", "vocabulary", "staging", "marts", "metrics", "quality", "raw"]
+        .into_iter()
+        .filter_map(|name| {
+            let tables = tables(report, &format!("{name}."));
+            let rows = tables.iter().map(|(_, rows)| rows).sum();
+            (!tables.is_empty()).then(|| Namespace { name: name.to_owned(), tables, rows })
+        })
+        .collect()
+}
