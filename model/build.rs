@@ -1,6 +1,8 @@
 //! Writes one row struct and one Arrow builder per OMOP CDM table from `omop/table.csv` and
 //! `omop/column.csv`, so that the specification stands in one place and a row is checked by the compiler.
 
+#![allow(clippy::unwrap_used, reason = "writing to a String cannot fail")]
+
 use std::fmt::Write;
 use std::{env, fs, path::Path};
 
