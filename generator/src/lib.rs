@@ -1,1 +1,21 @@
-//! generator
+#![doc = include_str!("../README.md")]
+
+mod constraint;
+mod engine;
+mod error;
+mod generate;
+mod host;
+mod manifest;
+mod module;
+mod moment;
+mod options;
+mod population;
+mod random;
+mod record;
+mod sink;
+mod world;
+
+pub use error::Error;
+pub use generate::generate;
+pub use manifest::{File, Manifest};
+pub use options::{DEFAULT_END_DATE, Options, Shard};

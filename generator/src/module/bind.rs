@@ -1,0 +1,141 @@
+//! Turns the names of one module file into numbers of the library.
+
+use std::collections::HashMap;
+
+use super::field::Fields;
+use super::logic::{By, Operand, Operator};
+use super::state::{ConstantValue, Reason};
+use super::{Code, Id, Library};
+use crate::Error;
+
+/// Turns names of one module into numbers of the library.
+pub struct Binder<'a> {
+    /// The library that grows.
+    pub library: &'a mut Library,
+    /// Path of the module.
+    pub file: &'a str,
+    /// Its states by name.
+    pub states: &'a HashMap<String, usize>,
+    /// Module paths.
+    pub modules: &'a HashMap<String, usize>,
+    /// (state, field, name) of each PriorState, checked when all modules are read.
+    pub prior: Vec<(String, String)>,
+    /// Vital signs that are read, with the state that does.
+    pub vital_signs_read: Vec<(String, Id)>,
+    /// The state being read.
+    pub state: String,
+}
+
+impl Binder<'_> {
+    pub(super) fn attribute(&mut self, name: &str) -> Id {
+        self.library.attributes.intern(name)
+    }
+
+    pub(super) fn symptom(&mut self, name: &str) -> Id {
+        self.library.symptoms.intern(name)
+    }
+
+    pub(super) fn vital_sign(&mut self, name: &str) -> Id {
+        let id = self.library.vital_signs.intern(name);
+        self.vital_signs_read.push((self.state.clone(), id));
+        id
+    }
+
+    pub(super) fn track(&mut self, _fields: &Fields<'_>, field: &str, name: &str) -> Id {
+        self.prior.push((format!("{}/{field}", self.state), name.into()));
+        self.library.tracked.intern(name)
+    }
+
+    pub(super) fn target(&self, fields: &Fields<'_>, field: &str, name: &str) -> Result<usize, Error> {
+        self.states.get(name).copied().ok_or_else(|| fields.error(field, format!("there is no state `{name}`")))
+    }
+
+    pub(super) fn code(&mut self, fields: &Fields<'_>) -> Result<Id, Error> {
+        let need = |field: &str| fields.need(field, fields.text(field)?);
+        let system = need("system")?;
+        let code = match fields.raw("code") {
+            Some(serde_json::Value::Number(number)) => number.to_string(),
+            _ => need("code")?.to_owned(),
+        };
+        let display = need("display")?.to_owned();
+        fields.raw("value_set");
+        fields.finish()?;
+        Ok(self.library.codes.intern(Code { system: system_uri(system).into(), code, display }))
+    }
+
+    pub(super) fn codes(&mut self, fields: &Fields<'_>, field: &str) -> Result<Option<Id>, Error> {
+        let codes = fields.objects(field)?.iter().map(|code| self.code(code)).collect::<Result<Vec<_>, _>>()?;
+        Ok(if codes.is_empty() { None } else { Some(self.library.codes.intern_list(codes)) })
+    }
+
+    pub(super) fn need_codes(&mut self, fields: &Fields<'_>) -> Result<Id, Error> {
+        let codes = self.codes(fields, "codes")?;
+        fields.need("codes", codes)
+    }
+
+    /// Reads which entry is meant: by attribute, by the state named in `state_field`, or by codes.
+    pub(super) fn by(&mut self, fields: &Fields<'_>, state_field: Option<&str>) -> Result<By, Error> {
+        if let Some(field) = state_field
+            && let Some(name) = fields.text(field)?
+        {
+            return Ok(By::State(self.target(fields, field, name)?));
+        }
+        if let Some(attribute) = fields.text("referenced_by_attribute")? {
+            return Ok(By::Attribute(self.attribute(attribute)));
+        }
+        let codes =
+            fields.objects("codes")?.iter().map(|code| self.code(code)).collect::<Result<Vec<_>, _>>()?;
+        if codes.is_empty() {
+            return Err(fields.error("codes", "expected codes, `referenced_by_attribute` or the state that began it"));
+        }
+        Ok(By::Codes(codes.into_iter().map(|code| self.library.codes.intern_list(vec![code])).collect()))
+    }
+
+    pub(super) fn operand(&mut self, fields: &Fields<'_>, operator: Operator) -> Result<Operand, Error> {
+        if matches!(operator, Operator::IsNil | Operator::IsNotNil) {
+            return Ok(None);
+        }
+        match self.constant(fields)? {
+            Some(value) => Ok(Some(value)),
+            None => Err(fields.error("value", "is missing")),
+        }
+    }
+
+    pub(super) fn constant(&mut self, fields: &Fields<'_>) -> Result<Option<ConstantValue>, Error> {
+        if let Some(code) = fields.object("value_code")? {
+            return Ok(Some(ConstantValue::Code(self.code(&code)?)));
+        }
+        Ok(match fields.raw("value") {
+            None => None,
+            Some(serde_json::Value::Bool(value)) => Some(ConstantValue::Bool(*value)),
+            Some(serde_json::Value::Number(value)) => value.as_f64().map(ConstantValue::Number),
+            Some(serde_json::Value::String(value)) => Some(ConstantValue::Text(value.as_str().into())),
+            Some(_) => return Err(fields.error("value", "expected a text, a number or a boolean")),
+        })
+    }
+
+    pub(super) fn reason(&mut self, fields: &Fields<'_>) -> Result<Option<Reason>, Error> {
+        let Some(name) = fields.text("reason")? else { return Ok(None) };
+        Ok(Some(Reason { attribute: self.attribute(name), state: self.states.get(name).copied() }))
+    }
+
+    pub(super) fn assign(&mut self, fields: &Fields<'_>) -> Result<Option<Id>, Error> {
+        Ok(fields.text("assign_to_attribute")?.map(|name| self.attribute(name)))
+    }
+
+
+}
+
+/// The URI of a code system as modules abbreviate it; URIs stay as they are.
+fn system_uri(name: &str) -> &str {
+    match name {
+        "SNOMED-CT" | "SNOMED" => "http://snomed.info/sct",
+        "LOINC" => "http://loinc.org",
+        "RxNorm" => "http://www.nlm.nih.gov/research/umls/rxnorm",
+        "CVX" => "http://hl7.org/fhir/sid/cvx",
+        "ICD10-CM" | "ICD-10-CM" => "http://hl7.org/fhir/sid/icd-10-cm",
+        "CPT" => "http://www.ama-assn.org/go/cpt",
+        "NUBC" => "http://www.nubc.org/patient-discharge",
+        other => other,
+    }
+}

@@ -1,0 +1,221 @@
+//! FHIR R4 NDJSON, shaped after US Core.
+
+mod clinical;
+mod demographic;
+mod treatment;
+
+use super::Json;
+use crate::module::{Code, EncounterClass, Id};
+use crate::moment::Moment;
+use crate::record::{Observation, ObservationValue, Record, Selection};
+use crate::world::World;
+
+/// The resource types that are written, in the order of the output files.
+pub const TYPES: [&str; 12] = [
+    "Patient",
+    "Practitioner",
+    "Organization",
+    "Location",
+    "Encounter",
+    "Condition",
+    "Observation",
+    "Procedure",
+    "MedicationRequest",
+    "Immunization",
+    "AllergyIntolerance",
+    "DiagnosticReport",
+];
+
+/// Lines of NDJSON by type, with their counts.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// Bytes of each type of [`TYPES`].
+    pub bytes: [Vec<u8>; 12],
+    /// Resources of each type.
+    pub counts: [u64; 12],
+}
+
+/// Writes resources.
+#[derive(Debug)]
+pub struct FhirSink<'w> {
+    world: &'w World,
+    json: Json,
+    /// What is written so far.
+    pub lines: Lines,
+}
+
+impl<'w> FhirSink<'w> {
+    /// An empty sink.
+    pub fn new(world: &'w World) -> FhirSink<'w> {
+        FhirSink { world, json: Json::default(), lines: Lines::default() }
+    }
+
+    /// Writes the selected part of a record.
+    pub fn write(&mut self, record: &Record, selection: &Selection) {
+        self.patient(record);
+        selection.encounters.iter().for_each(|index| self.encounter(record, *index));
+        selection.conditions.iter().for_each(|index| self.condition(record, *index));
+        selection.observations.iter().for_each(|index| self.observation(record, *index));
+        selection.procedures.iter().for_each(|index| self.procedure(record, *index));
+        selection.medications.iter().for_each(|index| self.medication_request(record, *index));
+        selection.immunizations.iter().for_each(|index| self.immunization(record, *index));
+        selection.allergies.iter().for_each(|index| self.allergy(record, *index));
+        selection.reports.iter().for_each(|index| self.diagnostic_report(record, selection, *index));
+    }
+
+    /// Writes clinics, hospitals and doctors.
+    pub fn write_facilities(&mut self) {
+        for index in 0..self.world.facilities.practitioners.len() {
+            self.practitioner(index);
+        }
+        for index in 0..self.world.facilities.organizations.len() {
+            self.organization(index);
+            self.location(index);
+        }
+    }
+
+    fn begin(&mut self, resource_type: &str, id: uuid::Uuid, profile: &str) {
+        self.json.resource(resource_type, id);
+        self.json.object("meta");
+        self.json.array("profile");
+        self.json.text_item(&format!("http://hl7.org/fhir/us/core/StructureDefinition/{profile}"));
+        self.json.end_array();
+        self.json.end();
+    }
+
+    fn finish(&mut self, resource_type: &str) {
+        if let Some(index) = TYPES.iter().position(|known| *known == resource_type) {
+            self.json.finish(&mut self.lines.bytes[index]);
+            self.lines.counts[index] += 1;
+        }
+    }
+
+    fn moment(&mut self, key: &str, record: &Record, moment: Moment) {
+        let zone = record.patient.zone;
+        self.json.plain(key, |out| zone.write(moment, out));
+    }
+
+    fn coding(&mut self, code: &Code) {
+        self.json.item();
+        self.json.text("system", &code.system);
+        self.json.text("code", &code.code);
+        self.json.text("display", &code.display);
+        self.json.end();
+    }
+
+    /// A CodeableConcept with every code of a list.
+    fn concept(&mut self, key: &str, list: Id) {
+        self.json.object(key);
+        self.codings(list);
+    }
+
+    fn concept_item(&mut self, list: Id) {
+        self.json.item();
+        self.codings(list);
+    }
+
+    fn codings(&mut self, list: Id) {
+        let codes = &self.world.library.codes;
+        self.json.array("coding");
+        for code in codes.list(list) {
+            self.coding(code);
+        }
+        self.json.end_array();
+        self.json.text("text", &codes.first(list).display);
+        self.json.end();
+    }
+
+    /// A CodeableConcept with one code, given bare.
+    fn fixed(&mut self, key: &str, system: &str, code: &str, display: &str) {
+        self.json.object(key);
+        self.fixed_coding(system, code, display);
+        self.json.end();
+    }
+
+    fn fixed_item(&mut self, system: &str, code: &str, display: &str) {
+        self.json.item();
+        self.fixed_coding(system, code, display);
+        self.json.end();
+    }
+
+    fn fixed_coding(&mut self, system: &str, code: &str, display: &str) {
+        self.json.array("coding");
+        self.json.item();
+        self.json.text("system", system);
+        self.json.text("code", code);
+        if !display.is_empty() {
+            self.json.text("display", display);
+        }
+        self.json.end();
+        self.json.end_array();
+    }
+
+    fn value(&mut self, value: &ObservationValue) {
+        match value {
+            ObservationValue::None => {}
+            ObservationValue::Quantity(number, unit) => {
+                self.json.object("valueQuantity");
+                self.json.number("value", *number);
+                if let Some(unit) = unit {
+                    self.json.text("unit", unit);
+                    self.json.text("system", "http://unitsofmeasure.org");
+                    self.json.text("code", unit);
+                }
+                self.json.end();
+            }
+            ObservationValue::Code(code) => {
+                let code = self.world.library.codes.code(*code);
+                self.json.object("valueCodeableConcept");
+                self.json.array("coding");
+                self.coding(code);
+                self.json.end_array();
+                self.json.text("text", &code.display);
+                self.json.end();
+            }
+            ObservationValue::Text(text) => self.json.text("valueString", text),
+        }
+    }
+
+    fn subject(&mut self, key: &str, record: &Record) {
+        self.json.reference(key, "Patient", record.patient.id("Patient", 0));
+    }
+
+    fn in_encounter(&mut self, record: &Record, encounter: Option<u32>) {
+        if let Some(index) = encounter {
+            self.json.reference("encounter", "Encounter", record.patient.id("Encounter", u64::from(index)));
+        }
+    }
+
+    /// The doctor of a visit.
+    fn practitioner_of(&self, record: &Record, encounter: Option<u32>) -> Option<uuid::Uuid> {
+        let encounter = &record.encounters[encounter? as usize];
+        Some(self.world.facilities.id("Practitioner", encounter.practitioner))
+    }
+}
+
+/// Code and display of an encounter class.
+pub(crate) fn class_code(class: EncounterClass) -> (&'static str, &'static str) {
+    match class {
+        EncounterClass::Ambulatory
+        | EncounterClass::Wellness
+        | EncounterClass::Outpatient
+        | EncounterClass::UrgentCare => ("AMB", "ambulatory"),
+        EncounterClass::Emergency => ("EMER", "emergency"),
+        EncounterClass::Inpatient | EncounterClass::Hospice | EncounterClass::SkilledNursing => {
+            ("IMP", "inpatient encounter")
+        }
+        EncounterClass::Virtual => ("VR", "virtual"),
+        EncounterClass::Home => ("HH", "home health"),
+    }
+}
+
+/// H, L or N by the reference range.
+pub(crate) fn interpretation(observation: &Observation) -> Option<(&'static str, &'static str)> {
+    let (low, high) = observation.range?;
+    let ObservationValue::Quantity(value, _) = observation.value else { return None };
+    Some(match () {
+        () if low.is_some_and(|low| value < low) => ("L", "Low"),
+        () if high.is_some_and(|high| value > high) => ("H", "High"),
+        () => ("N", "Normal"),
+    })
+}

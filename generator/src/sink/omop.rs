@@ -1,0 +1,105 @@
+//! The OMOP rows that a record means, written independently of the FHIR that says the same: the oracle that the mapping
+//! is judged by. Concepts come from the starter vocabulary by the codes of the record.
+
+mod clinical;
+mod concept;
+mod demographic;
+
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
+use model::omop::key::omop_key;
+use model::omop::{Builders, Row};
+use uuid::Uuid;
+
+pub use concept::Concepts;
+
+use crate::moment::Moment;
+use crate::record::{Record, Selection};
+use crate::world::World;
+
+/// Collects expected rows.
+#[derive(Debug)]
+pub struct OmopSink<'w> {
+    world: &'w World,
+    concepts: &'w Concepts,
+    /// What is collected so far.
+    pub builders: Builders,
+    /// Rows of `location` so far, with their keys: many people share one.
+    pub locations: HashSet<i64>,
+}
+
+/// The span of one person's event dates.
+#[derive(Clone, Copy, Debug, Default)]
+struct Observed {
+    span: Option<(NaiveDate, NaiveDate)>,
+}
+
+/// A moment as the CDM wants it: the day as written, the time in UTC.
+#[derive(Clone, Copy)]
+struct When {
+    date: NaiveDate,
+    datetime: chrono::NaiveDateTime,
+}
+
+impl Observed {
+    fn see(&mut self, date: NaiveDate) {
+        let (first, last) = self.span.unwrap_or((date, date));
+        self.span = Some((first.min(date), last.max(date)));
+    }
+}
+
+impl<'w> OmopSink<'w> {
+    /// An empty sink.
+    pub fn new(world: &'w World, concepts: &'w Concepts) -> OmopSink<'w> {
+        OmopSink { world, concepts, builders: Builders::default(), locations: HashSet::new() }
+    }
+
+    /// Collects the rows of the selected part of a record.
+    pub fn write(&mut self, record: &Record, selection: &Selection) {
+        let mut observed = Observed::default();
+        self.visits(record, selection, &mut observed);
+        selection.conditions.iter().for_each(|index| self.condition(record, *index, &mut observed));
+        selection.observations.iter().for_each(|index| self.observation(record, *index, &mut observed));
+        selection.procedures.iter().for_each(|index| self.procedure(record, *index, &mut observed));
+        selection.medications.iter().for_each(|index| self.medication(record, *index, &mut observed));
+        selection.immunizations.iter().for_each(|index| self.immunization(record, *index, &mut observed));
+        selection.allergies.iter().for_each(|index| self.allergy(record, *index, &mut observed));
+        self.person(record, selection, &mut observed);
+    }
+
+    fn add<'a>(&mut self, row: impl Into<Row<'a>>) {
+        self.builders.append(&row.into());
+    }
+
+    fn key(&self, resource_type: &str, id: Uuid, table: &str, part: &str) -> i64 {
+        omop_key(&self.world.options.source_id, &format!("{resource_type}/{id}"), table, part)
+    }
+
+    fn person_id(&self, record: &Record) -> i64 {
+        self.key("Patient", record.patient.id("Patient", 0), "person", "")
+    }
+
+    fn visit_id(&self, record: &Record, encounter: Option<u32>) -> Option<i64> {
+        let id = record.patient.id("Encounter", u64::from(encounter?));
+        Some(self.key("Encounter", id, "visit_occurrence", ""))
+    }
+
+    /// The doctor of a visit: every clinical resource names that one.
+    fn provider_id(&self, record: &Record, encounter: Option<u32>) -> Option<i64> {
+        let practitioner = record.encounters[encounter? as usize].practitioner;
+        Some(self.practitioner_key(practitioner))
+    }
+
+    fn practitioner_key(&self, practitioner: usize) -> i64 {
+        self.key("Practitioner", self.world.facilities.id("Practitioner", practitioner), "provider", "")
+    }
+
+    fn organization_key(&self, organization: usize) -> i64 {
+        self.key("Organization", self.world.facilities.id("Organization", organization), "care_site", "")
+    }
+
+    fn when(&self, record: &Record, moment: Moment) -> When {
+        When { date: crate::moment::date(moment), datetime: record.patient.zone.utc(moment) }
+    }
+}

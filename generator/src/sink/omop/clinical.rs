@@ -1,0 +1,455 @@
+//! visit_occurrence, and the events: each goes to the table of its concept's domain.
+
+use std::borrow::Cow;
+
+use chrono::{Days, NaiveDate};
+use model::omop::{
+    ConditionOccurrence, DrugExposure, Measurement, NO_MATCHING_CONCEPT, Observation, ProcedureOccurrence,
+    VisitOccurrence,
+};
+use model::vocabulary::{rule, value};
+
+use super::concept::{Meaning, unit};
+use super::{Observed, OmopSink, When};
+use crate::module::Id;
+use crate::record::{ObservationValue, Record, Selection, sig};
+use crate::sink::fhir::{class_code, interpretation};
+use crate::sink::json::write_number;
+
+/// What every event row has, whatever its table.
+struct Event<'a> {
+    resource_type: &'static str,
+    id: uuid::Uuid,
+    codes: Id,
+    part: String,
+    encounter: Option<u32>,
+    type_concept_id: i32,
+    start: When,
+    end: Option<When>,
+    value: &'a ObservationValue,
+    range: Option<(Option<f64>, Option<f64>)>,
+    interpretation: Option<&'static str>,
+    drug: Option<Drug>,
+    status: Option<i32>,
+    status_source: Option<&'static str>,
+}
+
+#[derive(Default)]
+struct Drug {
+    /// Last day of the supply; it has no time.
+    end: Option<NaiveDate>,
+    days_supply: Option<i32>,
+    refills: Option<i32>,
+    sig: Option<String>,
+    lot: Option<String>,
+}
+
+impl OmopSink<'_> {
+    pub(super) fn visits(&mut self, record: &Record, selection: &Selection, observed: &mut Observed) {
+        let mut previous: Option<i64> = None;
+        let mut order: Vec<u32> = selection.encounters.clone();
+        order.sort_by_key(|index| (record.encounters[*index as usize].start, *index));
+        for index in order {
+            let encounter = &record.encounters[index as usize];
+            let (start, end) = (self.when(record, encounter.start), self.when(record, encounter.end));
+            observed.see(start.date);
+            observed.see(end.date);
+            let class = class_code(encounter.class).0;
+            let discharge = encounter.discharge.map(|code| self.world.library.codes.code(code).code.as_str());
+            let visit_occurrence_id = self.visit_id(record, Some(index)).unwrap_or_default();
+            self.add(VisitOccurrence {
+                visit_occurrence_id,
+                person_id: self.person_id(record),
+                visit_concept_id: value("encounter_class", class).unwrap_or(NO_MATCHING_CONCEPT),
+                visit_start_date: start.date,
+                visit_start_datetime: Some(start.datetime),
+                visit_end_date: end.date,
+                visit_end_datetime: Some(end.datetime),
+                visit_type_concept_id: rule::TYPE_EHR_ENCOUNTER_RECORD,
+                provider_id: Some(self.practitioner_key(encounter.practitioner)),
+                care_site_id: Some(self.organization_key(encounter.organization)),
+                visit_source_value: Some(class.into()),
+                discharged_to_concept_id: discharge
+                    .map(|code| value("discharge_disposition", code).unwrap_or(NO_MATCHING_CONCEPT)),
+                discharged_to_source_value: discharge.map(Cow::Borrowed),
+                preceding_visit_occurrence_id: previous,
+                ..VisitOccurrence::default()
+            });
+            previous = Some(visit_occurrence_id);
+        }
+    }
+
+    pub(super) fn condition(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let condition = &record.conditions[index as usize];
+        let type_concept_id =
+            if condition.problem { rule::TYPE_EHR_PROBLEM_LIST } else { rule::TYPE_EHR_ENCOUNTER_RECORD };
+        let mut event = self.event(record, "Condition", index, condition.codes, condition.encounter, condition.onset);
+        event.type_concept_id = type_concept_id;
+        event.end = condition.abatement.map(|end| self.when(record, end));
+        event.status = Some(rule::CONDITION_STATUS_CONFIRMED_DIAGNOSIS);
+        event.status_source = Some("confirmed");
+        self.route(record, &event, "condition_occurrence", observed);
+    }
+
+    pub(super) fn procedure(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let procedure = &record.procedures[index as usize];
+        let mut event = self.event(record, "Procedure", index, procedure.codes, procedure.encounter, procedure.start);
+        event.type_concept_id =
+            if procedure.encounter.is_some() { rule::TYPE_EHR_ENCOUNTER_RECORD } else { rule::TYPE_EHR };
+        event.end = procedure.end.map(|end| self.when(record, end));
+        self.route(record, &event, "procedure_occurrence", observed);
+    }
+
+    pub(super) fn observation(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let observation = &record.observations[index as usize];
+        let category = observation.category.as_str();
+        let default = match category {
+            "laboratory" | "vital-signs" => "measurement",
+            _ => "observation",
+        };
+        let mut event =
+            self.event(record, "Observation", index, observation.codes, observation.encounter, observation.time);
+        event.type_concept_id = value("observation_category", category).unwrap_or(rule::TYPE_EHR);
+        if observation.components.is_empty() || observation.value != ObservationValue::None {
+            event.value = &observation.value;
+            event.range = observation.range;
+            event.interpretation = interpretation(observation).map(|(code, _)| code);
+            self.route(record, &event, default, observed);
+        }
+        for (place, (codes, value)) in observation.components.iter().enumerate() {
+            event.codes = *codes;
+            event.value = value;
+            event.part = format!("component[{place}]");
+            event.range = None;
+            event.interpretation = None;
+            self.route(record, &event, default, observed);
+        }
+    }
+
+    pub(super) fn medication(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let medication = &record.medications[index as usize];
+        let prescription = &medication.prescription;
+        let mut event =
+            self.event(record, "MedicationRequest", index, medication.codes, medication.encounter, medication.start);
+        event.type_concept_id = rule::TYPE_EHR_PRESCRIPTION;
+        let start = event.start;
+        event.drug = Some(Drug {
+            end: prescription.supply_days.map(|days| start.date + Days::new(u64::from(days))),
+            days_supply: prescription.supply_days.map(|days| days as i32),
+            refills: prescription.refills.map(|refills| refills as i32),
+            sig: sig(prescription),
+            lot: None,
+        });
+        self.route(record, &event, "drug_exposure", observed);
+    }
+
+    pub(super) fn immunization(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let given = &record.immunizations[index as usize];
+        let mut event = self.event(record, "Immunization", index, given.codes, given.encounter, given.time);
+        event.type_concept_id = rule::TYPE_EHR;
+        event.drug = Some(Drug { lot: Some(given.lot.clone()), ..Drug::default() });
+        self.route(record, &event, "drug_exposure", observed);
+    }
+
+    /// An allergy is always an observation; each reaction is one more that points to it.
+    pub(super) fn allergy(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let allergy = &record.allergies[index as usize];
+        let id = record.patient.id("AllergyIntolerance", u64::from(index));
+        let when = self.when(record, allergy.recorded);
+        observed.see(when.date);
+        let meaning = self.meaning(allergy.codes).clone();
+        let kind = if allergy.intolerance { "intolerance" } else { "allergy" };
+        let by_category = value("allergy_category", &format!("{kind}/{}", allergy.category));
+        let (concepts, value_as_concept_id) = if meaning.substance {
+            (vec![by_category.unwrap_or(NO_MATCHING_CONCEPT)], Some(meaning.first()))
+        } else {
+            (meaning.all(), meaning.value)
+        };
+        let row = Observation {
+            person_id: self.person_id(record),
+            observation_date: when.date,
+            observation_datetime: Some(when.datetime),
+            observation_type_concept_id: rule::TYPE_EHR,
+            provider_id: self.provider_id(record, allergy.encounter),
+            visit_occurrence_id: self.visit_id(record, allergy.encounter),
+            ..Observation::default()
+        };
+        for (place, concept) in concepts.into_iter().enumerate() {
+            let part = if place == 0 { String::new() } else { format!("/{concept}") };
+            self.add(Observation {
+                observation_id: self.key("AllergyIntolerance", id, "observation", &part),
+                observation_concept_id: concept,
+                value_as_concept_id: value_as_concept_id.filter(|_| place == 0),
+                observation_source_value: Some(self.deciding_code(allergy.codes).into()),
+                observation_source_concept_id: meaning.source,
+                ..row.clone()
+            });
+        }
+        let about = self.key("AllergyIntolerance", id, "observation", "");
+        for (reaction, (codes, severity)) in allergy.reactions.iter().enumerate() {
+            let meaning = self.meaning(*codes).clone();
+            for (place, concept) in meaning.all().into_iter().enumerate() {
+                let part = match place {
+                    0 => format!("reaction[{reaction}]"),
+                    _ => format!("reaction[{reaction}]/{concept}"),
+                };
+                self.add(Observation {
+                    observation_id: self.key("AllergyIntolerance", id, "observation", &part),
+                    observation_concept_id: concept,
+                    qualifier_source_value: Some(severity.as_str().into()),
+                    observation_source_value: Some(self.deciding_code(*codes).into()),
+                    observation_source_concept_id: meaning.source,
+                    observation_event_id: Some(about),
+                    obs_event_field_concept_id: Some(rule::FIELD_OBSERVATION_ID),
+                    ..row.clone()
+                });
+            }
+        }
+    }
+
+    fn event<'a>(
+        &self,
+        record: &Record,
+        resource_type: &'static str,
+        index: u32,
+        codes: Id,
+        encounter: Option<u32>,
+        start: crate::moment::Moment,
+    ) -> Event<'a> {
+        Event {
+            resource_type,
+            id: record.patient.id(resource_type, u64::from(index)),
+            codes,
+            part: String::new(),
+            encounter,
+            type_concept_id: rule::TYPE_EHR,
+            start: self.when(record, start),
+            end: None,
+            value: &ObservationValue::None,
+            range: None,
+            interpretation: None,
+            drug: None,
+            status: None,
+            status_source: None,
+        }
+    }
+
+    fn meaning(&self, codes: Id) -> &Meaning {
+        self.concepts.of(self.concepts.deciding(&self.world.library.codes, codes))
+    }
+
+    fn deciding_code(&self, codes: Id) -> String {
+        let code = self.concepts.deciding(&self.world.library.codes, codes);
+        self.world.library.codes.code(code).code.clone()
+    }
+
+    /// One row per standard concept of the deciding code, each in the table of its domain; a code without a map makes
+    /// one row in the default table. A value stands in one row only: in the default table where a concept belongs
+    /// there; and when the fact goes to a table without values, in an observation of its own.
+    fn route(&mut self, record: &Record, event: &Event<'_>, default: &'static str, observed: &mut Observed) {
+        let concepts = self.concepts;
+        let meaning = concepts.of(concepts.deciding(&self.world.library.codes, event.codes));
+        let mut targets: Vec<(i32, &str)> = Vec::new();
+        for (concept, domain) in &meaning.standard {
+            // A visit is no event, and a concept of no event domain says nothing about the fact.
+            if let Some(table) = table_of(domain) {
+                targets.push((*concept, table));
+            }
+        }
+        if targets.is_empty() {
+            if meaning.standard.iter().any(|(_, domain)| *domain == "Visit") {
+                return;
+            }
+            targets.push((NO_MATCHING_CONCEPT, default));
+        }
+        let has_value = *event.value != ObservationValue::None || meaning.value.is_some();
+        let has_value = has_value && event.resource_type == "Observation";
+        if has_value && let Some(first) = targets.iter().position(|(_, table)| *table == default) {
+            targets[..=first].rotate_right(1);
+        }
+        let mut measured = false;
+        targets.retain(|(_, table)| *table != "measurement" || !std::mem::replace(&mut measured, true));
+        let mut seen: Vec<&str> = Vec::new();
+        for (place, (concept, table)) in targets.into_iter().enumerate() {
+            self.row(record, event, meaning, concept, table, place == 0, &mut seen);
+            if place == 0 && has_value && !["measurement", "observation"].contains(&table) {
+                self.row(record, event, meaning, concept, "observation", true, &mut seen);
+            }
+        }
+        observed.see(event.start.date);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one row and where it stands among its siblings")]
+    fn row(
+        &mut self,
+        record: &Record,
+        event: &Event<'_>,
+        meaning: &Meaning,
+        concept: i32,
+        table: &'static str,
+        with_value: bool,
+        seen: &mut Vec<&'static str>,
+    ) {
+        let part = if seen.contains(&table) { format!("{}/{concept}", event.part) } else { event.part.clone() };
+        seen.push(table);
+        let key = self.key(event.resource_type, event.id, table, &part);
+        let person_id = self.person_id(record);
+        let provider_id = self.provider_id(record, event.encounter);
+        let visit_occurrence_id = self.visit_id(record, event.encounter);
+        let source_value: Option<Cow<'_, str>> = Some(self.deciding_code(event.codes).into());
+        let value = if with_value { self.value_columns(event.value, meaning.value) } else { Value::default() };
+        let range = event.range.filter(|_| with_value);
+        let unit = value.unit.map(unit);
+        match table {
+            "condition_occurrence" => self.add(ConditionOccurrence {
+                condition_occurrence_id: key,
+                person_id,
+                condition_concept_id: concept,
+                condition_start_date: event.start.date,
+                condition_start_datetime: Some(event.start.datetime),
+                condition_end_date: event.end.map(|end| end.date),
+                condition_end_datetime: event.end.map(|end| end.datetime),
+                condition_type_concept_id: event.type_concept_id,
+                condition_status_concept_id: event.status,
+                condition_status_source_value: event.status_source.map(Cow::Borrowed),
+                provider_id,
+                visit_occurrence_id,
+                condition_source_value: source_value,
+                condition_source_concept_id: meaning.source,
+                ..ConditionOccurrence::default()
+            }),
+            "procedure_occurrence" => self.add(ProcedureOccurrence {
+                procedure_occurrence_id: key,
+                person_id,
+                procedure_concept_id: concept,
+                procedure_date: event.start.date,
+                procedure_datetime: Some(event.start.datetime),
+                procedure_end_date: event.end.map(|end| end.date),
+                procedure_end_datetime: event.end.map(|end| end.datetime),
+                procedure_type_concept_id: event.type_concept_id,
+                provider_id,
+                visit_occurrence_id,
+                procedure_source_value: source_value,
+                procedure_source_concept_id: meaning.source,
+                ..ProcedureOccurrence::default()
+            }),
+            "drug_exposure" => {
+                let none = Drug::default();
+                let drug = event.drug.as_ref().unwrap_or(&none);
+                self.add(DrugExposure {
+                    drug_exposure_id: key,
+                    person_id,
+                    drug_concept_id: concept,
+                    drug_exposure_start_date: event.start.date,
+                    drug_exposure_start_datetime: Some(event.start.datetime),
+                    drug_exposure_end_date: drug.end.unwrap_or(event.start.date),
+                    drug_exposure_end_datetime: drug.end.is_none().then_some(event.start.datetime),
+                    drug_type_concept_id: event.type_concept_id,
+                    refills: drug.refills,
+                    days_supply: drug.days_supply,
+                    sig: drug.sig.as_deref().map(Cow::Borrowed),
+                    lot_number: drug.lot.as_deref().map(Cow::Borrowed),
+                    provider_id,
+                    visit_occurrence_id,
+                    drug_source_value: source_value,
+                    drug_source_concept_id: meaning.source,
+                    ..DrugExposure::default()
+                });
+            }
+            "measurement" => self.add(Measurement {
+                measurement_id: key,
+                person_id,
+                measurement_concept_id: concept,
+                measurement_date: event.start.date,
+                measurement_datetime: Some(event.start.datetime),
+                measurement_type_concept_id: event.type_concept_id,
+                value_as_number: value.number,
+                value_as_concept_id: value.concept,
+                unit_concept_id: unit.map(|(standard, _)| standard),
+                range_low: range.and_then(|range| range.0),
+                range_high: range.and_then(|range| range.1),
+                provider_id,
+                visit_occurrence_id,
+                measurement_source_value: source_value,
+                measurement_source_concept_id: meaning.source,
+                unit_source_value: value.unit.map(Cow::Borrowed),
+                unit_source_concept_id: unit.and_then(|(_, source)| source),
+                value_source_value: value.source.or(value.text.map(|text| cut(&text, 50))).map(Cow::Owned),
+                ..Measurement::default()
+            }),
+            _ => self.add(Observation {
+                observation_id: key,
+                person_id,
+                observation_concept_id: concept,
+                observation_date: event.start.date,
+                observation_datetime: Some(event.start.datetime),
+                observation_type_concept_id: event.type_concept_id,
+                value_as_number: value.number,
+                value_as_string: value.text.map(Cow::Owned),
+                value_as_concept_id: value.concept,
+                qualifier_concept_id: event.interpretation.and_then(|code| self::value("interpretation", code)),
+                qualifier_source_value: event.interpretation.map(Cow::Borrowed),
+                unit_concept_id: unit.map(|(standard, _)| standard),
+                provider_id,
+                visit_occurrence_id,
+                observation_source_value: source_value,
+                observation_source_concept_id: meaning.source,
+                unit_source_value: value.unit.map(Cow::Borrowed),
+                value_source_value: value.source.map(Cow::Owned),
+                ..Observation::default()
+            }),
+        }
+    }
+
+    fn value_columns<'v>(&self, value: &'v ObservationValue, mapped: Option<i32>) -> Value<'v> {
+        match value {
+            ObservationValue::None => Value { concept: mapped, ..Value::default() },
+            ObservationValue::Quantity(number, unit) => {
+                let mut text = Vec::new();
+                write_number(*number, &mut text);
+                Value {
+                    number: Some(*number),
+                    unit: unit.as_deref(),
+                    concept: mapped,
+                    source: Some(String::from_utf8_lossy(&text).into_owned()),
+                    ..Value::default()
+                }
+            }
+            ObservationValue::Code(code) => Value {
+                concept: Some(self.concepts.of(*code).answer()),
+                source: Some(self.world.library.codes.code(*code).code.clone()),
+                ..Value::default()
+            },
+            ObservationValue::Text(text) => Value {
+                text: Some(cut(text, 60)),
+                concept: mapped,
+                ..Value::default()
+            },
+        }
+    }
+}
+
+/// The value columns of a measurement or observation.
+#[derive(Default)]
+struct Value<'v> {
+    number: Option<f64>,
+    unit: Option<&'v str>,
+    concept: Option<i32>,
+    text: Option<String>,
+    source: Option<String>,
+}
+
+fn table_of(domain: &str) -> Option<&'static str> {
+    Some(match domain {
+        "Condition" => "condition_occurrence",
+        "Observation" => "observation",
+        "Measurement" => "measurement",
+        "Procedure" => "procedure_occurrence",
+        "Drug" => "drug_exposure",
+        _ => return None,
+    })
+}
+
+fn cut(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
+}

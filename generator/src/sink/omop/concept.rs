@@ -1,0 +1,102 @@
+//! What the codes of a library mean in OMOP, looked up once.
+
+use model::omop::NO_MATCHING_CONCEPT;
+use model::vocabulary;
+
+use crate::module::{Codes, Id};
+
+/// Meanings of codes.
+#[derive(Debug)]
+pub struct Concepts {
+    meanings: Vec<Meaning>,
+}
+
+/// The meaning of one code.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Meaning {
+    /// The concept of the code itself.
+    pub source: Option<i32>,
+    /// The standard concepts it maps to, with their domains.
+    pub standard: Vec<(i32, &'static str)>,
+    /// The value it carries besides.
+    pub value: Option<i32>,
+    /// It names a substance, not a fact about a person.
+    pub substance: bool,
+}
+
+impl Concepts {
+    /// Looks up every code.
+    pub fn new(codes: &Codes) -> Concepts {
+        let meanings = codes.all().iter().map(|code| Meaning::of(&code.system, &code.code)).collect();
+        Concepts { meanings }
+    }
+
+    /// The meaning of a code.
+    pub fn of(&self, code: Id) -> &Meaning {
+        &self.meanings[code as usize]
+    }
+
+    /// The code of a list that decides: the first of the preferred code system that has a standard concept, else the
+    /// first that is known, else the first.
+    pub fn deciding(&self, codes: &Codes, list: Id) -> Id {
+        let list = &codes.lists()[list as usize];
+        let rank = |code: &&Id| {
+            let meaning = self.of(**code);
+            (meaning.standard.is_empty(), meaning.source.is_none(), system_rank(&codes.code(**code).system))
+        };
+        *list.iter().min_by_key(rank).unwrap_or(&list[0])
+    }
+}
+
+impl Meaning {
+    fn of(system: &str, code: &str) -> Meaning {
+        let Some(vocabulary_id) = vocabulary::vocabulary_of_system(system) else { return Meaning::default() };
+        let Some(concept) = vocabulary::concept_of_code(vocabulary_id, code) else { return Meaning::default() };
+        let standard = vocabulary::maps_to(concept.concept_id)
+            .filter_map(vocabulary::concept)
+            .filter(|target| target.is_standard())
+            .map(|target| (target.concept_id, target.domain_id))
+            .collect();
+        Meaning {
+            source: Some(concept.concept_id),
+            standard,
+            value: vocabulary::maps_to_value(concept.concept_id).next(),
+            substance: vocabulary::is_substance(concept.domain_id, concept.concept_class_id),
+        }
+    }
+
+    /// The concept for a column that takes one, 0 when there is none.
+    pub fn first(&self) -> i32 {
+        self.standard.first().map_or(NO_MATCHING_CONCEPT, |(concept, _)| *concept)
+    }
+
+    /// Every concept, or the one that says that there is none.
+    pub fn all(&self) -> Vec<i32> {
+        match self.standard.as_slice() {
+            [] => vec![NO_MATCHING_CONCEPT],
+            standard => standard.iter().map(|(concept, _)| *concept).collect(),
+        }
+    }
+
+    /// The concept for a column that takes a value: an answer where there is one.
+    pub fn answer(&self) -> i32 {
+        let answer = self.standard.iter().find(|(_, domain)| *domain == "Meas Value");
+        answer.map_or(self.first(), |(concept, _)| *concept)
+    }
+}
+
+/// What a unit means: its standard concept, 0 when there is none, and the concept of the code itself.
+pub fn unit(code: &str) -> (i32, Option<i32>) {
+    let source = vocabulary::concept_of_code("UCUM", code).map(|concept| concept.concept_id);
+    let standard = source.and_then(|source| {
+        vocabulary::maps_to(source).find(|target| vocabulary::concept(*target).is_some_and(|it| it.domain_id == "Unit"))
+    });
+    (standard.or_else(|| vocabulary::value("unit", code)).unwrap_or(NO_MATCHING_CONCEPT), source)
+}
+
+fn system_rank(system: &str) -> usize {
+    const ORDER: [&str; 8] =
+        ["SNOMED", "RxNorm", "CVX", "LOINC", "CPT4", "HCPCS", "ICD10CM", "ICD9CM"];
+    let vocabulary = vocabulary::vocabulary_of_system(system).unwrap_or("");
+    ORDER.iter().position(|known| *known == vocabulary).unwrap_or(ORDER.len())
+}
