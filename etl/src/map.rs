@@ -186,3 +186,154 @@ impl Judgement {
         Judgement::rejected(field, "missing_element", expected)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader};
+    use std::path::Path;
+
+    use chrono::NaiveDate;
+
+    use super::*;
+    use crate::document::Tape;
+
+    /// Maps every resource of the NDJSON files of a folder; `each` sees what came of it.
+    fn map_folder(path: &str, vocabulary: &Vocabulary, mut each: impl FnMut(&str, &Mapped<'_>)) -> bool {
+        if !Path::new(path).is_dir() {
+            assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{path} is missing");
+            eprintln!("SKIPPED: {path} is missing");
+            return false;
+        }
+        let references = References::credulous("test", None, None);
+        let context = Context {
+            source_id: "test",
+            vocabulary,
+            medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
+            keep_address: false,
+            extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).unwrap(),
+            references: &references,
+        };
+        let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let mut tape = Tape::default();
+        for file in files.iter().filter(|file| file.to_string_lossy().ends_with(".ndjson.gz")) {
+            let reader = BufReader::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(file).unwrap()));
+            for line in reader.lines() {
+                let line = line.unwrap();
+                let Ok(element) = tape.parse(&line) else { continue };
+                let text = |name: &str| element.get(name).and_then(|value| value.as_str());
+                let Some(resource_type) = text("resourceType") else { continue };
+                let resource = Resource { resource_type, id: text("id").unwrap_or("none"), element };
+                each(resource_type, &map(&resource, &context));
+            }
+        }
+        true
+    }
+
+    #[test]
+    fn other_types_have_no_target() {
+        let json = r#"{"resourceType":"Claim","id":"c"}"#;
+        assert_eq!(sample::judgement(json), "excluded: no_omop_target (Claim)");
+        assert!(!has_target("DiagnosticReport") && has_target("Observation"));
+    }
+
+    #[test]
+    fn a_wrong_type_is_rejected_with_its_place() {
+        let json = r#"{"resourceType":"Observation","id":"o","valueQuantity":{"value":"12"}}"#;
+        assert_eq!(sample::judgement(json), "rejected: wrong_type (Observation.valueQuantity.value)");
+    }
+
+    #[derive(Debug, Default)]
+    struct Found {
+        /// Codes that are concepts.
+        known: u64,
+        /// Codes with a standard concept.
+        standard: u64,
+        all: u64,
+    }
+
+    /// The codes of a public sample, against a public vocabulary.
+    #[test]
+    fn a_public_sample_is_covered() {
+        let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
+        let Some(vocabulary) = crate::vocabulary::reference(&format!("{shared}/omop/vocabulary")) else { return };
+        let mut found: BTreeMap<&str, Found> = BTreeMap::new();
+        let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut judged: BTreeMap<String, u64> = BTreeMap::new();
+        let mut losses: BTreeMap<String, u64> = BTreeMap::new();
+        let is_read =
+            map_folder(&format!("{shared}/fhir/synthea-smart-r4/ndjson"), &vocabulary, |resource_type, mapped| {
+                for coverage in &mapped.coverage {
+                    let vocabulary_id = coverage.system.as_deref().and_then(model::vocabulary::vocabulary_of_system);
+                    let source = vocabulary_id.zip(coverage.code.as_deref());
+                    let source = source.and_then(|(vocabulary_id, code)| vocabulary.concept_of_code(vocabulary_id, code));
+                    let found = found.entry(coverage.element).or_default();
+                    found.known += u64::from(source.is_some() || coverage.concept_id != 0);
+                    found.standard += u64::from(coverage.concept_id != 0);
+                    found.all += 1;
+                }
+                for row in &mapped.rows {
+                    *rows.entry(row.row.table().name).or_default() += 1;
+                }
+                for loss in &mapped.losses {
+                    *losses.entry(format!("{} {}", loss.element, loss.reason)).or_default() += 1;
+                }
+                let judgement = match &mapped.judgement {
+                    Judgement::Mapped => format!("{resource_type} mapped"),
+                    Judgement::Excluded { reason, .. } => format!("{resource_type} excluded {reason}"),
+                    Judgement::Rejected { reason, field, .. } => format!("{resource_type} rejected {reason} {field:?}"),
+                };
+                *judged.entry(judgement).or_default() += 1;
+            });
+        if !is_read {
+            return;
+        }
+        eprintln!("coverage {found:#?}\nrows {rows:#?}\njudged {judged:#?}\nlosses {losses:#?}");
+        for (element, known, standard, all) in [
+            ("Condition.code", 1_049, 1_048, 1_049),
+            ("Encounter.type", 4_293, 4_273, 4_293),
+            ("Immunization.vaccineCode", 1_969, 1_969, 1_969),
+            ("MedicationRequest.medication[x]", 324, 324, 324),
+            ("Observation.code", 19_979, 19_483, 19_979),
+            ("Observation.component.code", 3_032, 3_032, 3_032),
+            ("Procedure.code", 2_187, 2_105, 2_845),
+            ("Quantity.code", 15_868, 15_868, 18_437),
+        ] {
+            let found = &found[element];
+            assert!(found.known >= known && found.standard >= standard && found.all >= all, "{element}: {found:?}");
+        }
+        assert!(judged.keys().all(|key| !key.contains("rejected")), "{judged:#?}");
+        assert_eq!(judged["Patient mapped"], 150);
+        assert_eq!(judged["Condition mapped"], 1_049);
+        assert_eq!(judged["Immunization mapped"], 1_969);
+        assert_eq!(judged["Encounter mapped"], 4_293);
+    }
+
+    /// Odd but legal records, and whatever else examples hold: each is judged, none stops the program.
+    #[test]
+    fn examples_of_every_type_are_judged() {
+        let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fhir");
+        for (folder, at_least) in
+            [("hl7-r4-examples/ndjson", 650), ("us-core-examples/ndjson", 200), ("smart-bulk-10-patients", 7_000)]
+        {
+            let mut count = 0;
+            let mut judged: BTreeMap<String, u64> = BTreeMap::new();
+            let is_read = map_folder(&format!("{shared}/{folder}"), &Vocabulary::starter(), |resource_type, mapped| {
+                let judgement = match &mapped.judgement {
+                    Judgement::Mapped => "mapped".to_owned(),
+                    Judgement::Excluded { reason, .. } => format!("excluded {reason}"),
+                    Judgement::Rejected { reason, field, detail } => format!("rejected {reason} {field:?} {detail}"),
+                };
+                count += 1;
+                assert_eq!(mapped.rows.is_empty(), mapped.judgement != Judgement::Mapped);
+                *judged.entry(format!("{resource_type} {judgement}")).or_default() += 1;
+            });
+            if is_read {
+                judged.retain(|judgement, _| !judgement.ends_with("no_omop_target"));
+                eprintln!("{folder} {judged:#?}");
+                assert!(count >= at_least, "{folder}: {count}");
+            }
+        }
+    }
+}

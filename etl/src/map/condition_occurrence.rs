@@ -108,10 +108,7 @@ fn status<'d>(draft: &mut Draft<'d, '_>, condition: &Condition<'d>) -> Condition
     }
 }
 
-fn verification_source<'d>(
-    draft: &mut Draft<'d, '_>,
-    condition: &Condition<'d>,
-) -> Option<std::borrow::Cow<'d, str>> {
+fn verification_source<'d>(draft: &mut Draft<'d, '_>, condition: &Condition<'d>) -> Option<std::borrow::Cow<'d, str>> {
     let status = condition.verification_status.as_ref()?;
     draft.first_code("Condition.verificationStatus", status)
 }
@@ -163,16 +160,24 @@ mod tests {
         let unknown = condition(r#","recordedDate":"2024-01-01""#).replace("44054006", "1234567890");
         assert_says(
             &rows(&unknown, "condition_occurrence")[0],
-            &["condition_concept_id: 0,", r#"condition_source_value: Some("1234567890"), condition_source_concept_id: Some(0)"#],
+            &[
+                "condition_concept_id: 0,",
+                r#"condition_source_value: Some("1234567890"), condition_source_concept_id: Some(0)"#,
+            ],
         );
         let text = r#"{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/p"},"onsetDateTime":"2024-01-01","code":{"text":"sore"}}"#;
-        assert_says(&rows(text, "condition_occurrence")[0], &["condition_concept_id: 0,", "condition_source_value: None"]);
+        assert_says(
+            &rows(text, "condition_occurrence")[0],
+            &["condition_concept_id: 0,", "condition_source_value: None"],
+        );
     }
 
     #[test]
     fn a_code_of_another_domain_goes_to_that_table() {
-        let json = condition(r#","onsetDateTime":"2024-01-02","encounter":{"reference":"Encounter/e"},"abatementDateTime":"2024-03-01""#)
-            .replace("44054006", "716186003");
+        let json = condition(
+            r#","onsetDateTime":"2024-01-02","encounter":{"reference":"Encounter/e"},"abatementDateTime":"2024-03-01""#,
+        )
+        .replace("44054006", "716186003");
         assert!(rows(&json, "condition_occurrence").is_empty());
         assert_says(
             &rows(&json, "observation")[0],
@@ -200,14 +205,20 @@ mod tests {
             );
         }
         assert_eq!(judgement(&condition(&verified("unconfirmed"))), "excluded: status_unconfirmed (unconfirmed)");
-        assert_eq!(judgement(&condition(&verified("entered-in-error"))), "excluded: status_entered_in_error (entered-in-error)");
+        assert_eq!(
+            judgement(&condition(&verified("entered-in-error"))),
+            "excluded: status_entered_in_error (entered-in-error)"
+        );
         assert_eq!(judgement(&condition(&verified("maybe"))), "rejected: unknown_code (Condition.verificationStatus)");
     }
 
     #[test]
     fn a_status_that_is_not_told_stays_open() {
         let json = condition(r#","onsetDateTime":"2024-01-02","clinicalStatus":{"coding":[{"code":"active"}]}"#);
-        assert_says(&rows(&json, "condition_occurrence")[0], &["condition_status_concept_id: None", r#"condition_status_source_value: Some("active")"#]);
+        assert_says(
+            &rows(&json, "condition_occurrence")[0],
+            &["condition_status_concept_id: None", r#"condition_status_source_value: Some("active")"#],
+        );
         let json = condition(r#","onsetDateTime":"2024-01-02","clinicalStatus":{"coding":[{"code":"resolved"}]}"#);
         assert_says(&rows(&json, "condition_occurrence")[0], &["condition_status_concept_id: Some(32906)"]);
     }
@@ -219,7 +230,10 @@ mod tests {
             (r#","onsetString":"long ago","recordedDate":"2024-01-01""#, "2024-01-01"),
             (r#","onsetDateTime":"2020-03","recordedDate":"2024-01-01""#, "2020-03-01"),
         ] {
-            assert_says(&rows(&condition(rest), "condition_occurrence")[0], &[&format!("condition_start_date: {start}, condition_start_datetime: None")]);
+            assert_says(
+                &rows(&condition(rest), "condition_occurrence")[0],
+                &[&format!("condition_start_date: {start}, condition_start_datetime: None")],
+            );
         }
         assert_eq!(judgement(&condition("")), "rejected: missing_element (Condition.onset[x])");
         let backwards = condition(r#","onsetDateTime":"2024-01-02","abatementDateTime":"2023-01-02""#);
@@ -229,17 +243,26 @@ mod tests {
 
     #[test]
     fn the_type_says_where_it_was_noted() {
-        for (category, concept) in [("problem-list-item", 32840), ("encounter-diagnosis", 32827), ("health-concern", 32817), ("x", 32817)] {
-            let json = condition(&format!(r#","onsetDateTime":"2024-01-02","category":[{{"coding":[{{"code":"{category}"}}]}}]"#));
+        for (category, concept) in
+            [("problem-list-item", 32840), ("encounter-diagnosis", 32827), ("health-concern", 32817), ("x", 32817)]
+        {
+            let json = condition(&format!(
+                r#","onsetDateTime":"2024-01-02","category":[{{"coding":[{{"code":"{category}"}}]}}]"#
+            ));
             assert_says(&rows(&json, "condition_occurrence")[0], &[&format!("condition_type_concept_id: {concept},")]);
         }
     }
 
     #[test]
     fn an_unresolved_visit_or_provider_is_null_and_counted() {
-        let json = condition(r#","onsetDateTime":"2024-01-02","encounter":{"reference":"Encounter/e"},"asserter":{"reference":"Practitioner/d"}"#);
+        let json = condition(
+            r#","onsetDateTime":"2024-01-02","encounter":{"reference":"Encounter/e"},"asserter":{"reference":"Practitioner/d"}"#,
+        );
         let known = only(&[("Patient/p", "person")]);
-        assert_says(&rows_with(&json, "condition_occurrence", &known)[0], &["provider_id: None, visit_occurrence_id: None, visit_detail_id: None"]);
+        assert_says(
+            &rows_with(&json, "condition_occurrence", &known)[0],
+            &["provider_id: None, visit_occurrence_id: None, visit_detail_id: None"],
+        );
         let lost = super::super::sample::with(&json, &known, |mapped| mapped.losses.len());
         assert_eq!(lost, 2);
     }

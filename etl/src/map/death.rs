@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn a_day_of_death_is_a_row_and_a_mere_yes_is_counted() {
-        let json = r#"{"resourceType":"Patient","id":"p","birthDate":"1950","deceasedDateTime":"2020-03-04T23:30:00-05:00"}"#;
+        let json =
+            r#"{"resourceType":"Patient","id":"p","birthDate":"1950","deceasedDateTime":"2020-03-04T23:30:00-05:00"}"#;
         let rows = rows(json, "death");
         assert_eq!(rows.len(), 1);
         assert!(rows[0].contains("death_date: 2020-03-04, death_datetime: Some(2020-03-05T04:30:00)"), "{}", rows[0]);

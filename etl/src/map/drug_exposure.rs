@@ -152,17 +152,12 @@ fn gate_request(draft: &Draft<'_, '_>, request: &MedicationRequest<'_>) -> Resul
             draft.gate_status("MedicationRequest.intent", intent, &orders)?;
             draft.gate_status("MedicationRequest.status", request.status.as_deref(), &["active", "completed"])
         }
-        MedicationRequestPolicy::IgStrict => {
-            draft.gate_status("MedicationRequest.intent", intent, &["instance-order"])
-        }
+        MedicationRequestPolicy::IgStrict => draft.gate_status("MedicationRequest.intent", intent, &["instance-order"]),
     }
 }
 
 /// The drug's code: told here, in a contained Medication, or in a Medication of its own.
-fn medication<'d>(
-    draft: &mut Draft<'d, '_>,
-    request: &MedicationRequest<'d>,
-) -> Result<Resolution<'d>, Judgement> {
+fn medication<'d>(draft: &mut Draft<'d, '_>, request: &MedicationRequest<'d>) -> Result<Resolution<'d>, Judgement> {
     const ELEMENT: &str = "MedicationRequest.medication[x]";
     if let Some(concept) = &request.medication_codeable_concept {
         return Ok(draft.resolve(ELEMENT, concept, Priority::Drug));
@@ -194,9 +189,11 @@ fn set_route<'d>(
     if route.coding.is_empty() {
         return;
     }
-    let known = route.coding.iter().filter_map(|coding| coding.code.as_ref()).find_map(|code| {
-        value("route", code).map(|concept_id| (concept_id, code))
-    });
+    let known = route
+        .coding
+        .iter()
+        .filter_map(|coding| coding.code.as_ref())
+        .find_map(|code| value("route", code).map(|concept_id| (concept_id, code)));
     if let Some((concept_id, code)) = known {
         drug.route_concept_id = Some(concept_id);
         drug.route_source_value = draft.source_value(element, Some(code));
@@ -234,4 +231,154 @@ fn days(draft: &mut Draft<'_, '_>, duration: &Quantity<'_>) -> Option<i32> {
     }
     draft.lose("MedicationRequest.dispenseRequest.expectedSupplyDuration", "out_of_range");
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MedicationRequestPolicy;
+    use super::super::sample::{Setting, assert_says, judgement, judgement_with, losses, rows};
+
+    fn request(intent: &str, status: &str, rest: &str) -> String {
+        format!(
+            r#"{{"resourceType":"MedicationRequest","id":"m","status":"{status}","intent":"{intent}","subject":{{"reference":"Patient/p"}},"authoredOn":"2024-01-30T10:00:00Z"{rest}}}"#
+        )
+    }
+
+    const PENICILLIN: &str = r#","medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"7980"}]}"#;
+
+    #[test]
+    fn an_order_is_an_exposure_with_its_supply() {
+        let json = request(
+            "order",
+            "active",
+            &format!(
+                r#"{PENICILLIN},"statusReason":{{"coding":[{{"code":"a-reason-longer-than-the-column"}}]}},"dosageInstruction":[{{"text":"one a day","route":{{"coding":[{{"system":"http://snomed.info/sct","code":"26643006"}}]}},"doseAndRate":[{{"doseQuantity":{{"value":1,"unit":"tablet"}}}}]}}],"dispenseRequest":{{"numberOfRepeatsAllowed":2,"quantity":{{"value":60}},"expectedSupplyDuration":{{"value":30,"code":"d"}}}}"#
+            ),
+        );
+        assert_says(
+            &rows(&json, "drug_exposure")[0],
+            &[
+                "drug_concept_id: 1728416, drug_exposure_start_date: 2024-01-30, drug_exposure_start_datetime: Some(2024-01-30T10:00:00), drug_exposure_end_date: 2024-02-29, drug_exposure_end_datetime: Some(2024-02-29T10:00:00), verbatim_end_date: None, drug_type_concept_id: 32838",
+                r#"stop_reason: Some("a-reason-longer-than"), refills: Some(2), quantity: Some(60.0), days_supply: Some(30), sig: Some("one a day"), route_concept_id: Some(4132161)"#,
+                r#"drug_source_value: Some("7980"), drug_source_concept_id: Some(1728416), route_source_value: Some("26643006"), dose_unit_source_value: Some("tablet")"#,
+            ],
+        );
+        assert!(losses(&json).contains(&"MedicationRequest.statusReason truncated".to_owned()));
+        let plain = request("order", "completed", PENICILLIN);
+        assert_says(
+            &rows(&plain, "drug_exposure")[0],
+            &["drug_exposure_end_date: 2024-01-30, drug_exposure_end_datetime: Some(2024-01-30T10:00:00)"],
+        );
+        let until = request(
+            "order",
+            "active",
+            &format!(
+                r#"{PENICILLIN},"dispenseRequest":{{"validityPeriod":{{"end":"2024-05-01"}},"expectedSupplyDuration":{{"value":2,"code":"wk"}}}}"#
+            ),
+        );
+        assert_says(
+            &rows(&until, "drug_exposure")[0],
+            &["drug_exposure_end_date: 2024-05-01, drug_exposure_end_datetime: None", "days_supply: Some(14)"],
+        );
+    }
+
+    #[test]
+    fn the_policy_decides_which_orders_count() {
+        let strict = Setting { policy: MedicationRequestPolicy::IgStrict, ..Setting::default() };
+        for intent in ["order", "original-order", "reflex-order", "filler-order", "instance-order"] {
+            let json = request(intent, "active", PENICILLIN);
+            assert_eq!(judgement(&json), "mapped", "{intent}");
+            let expected = if intent == "instance-order" {
+                "mapped".into()
+            } else {
+                format!("excluded: intent_{} ({intent})", intent.replace('-', "_"))
+            };
+            assert_eq!(judgement_with(&json, &strict), expected);
+        }
+        for intent in ["proposal", "plan", "option"] {
+            let expected = format!("excluded: intent_{intent} ({intent})");
+            assert_eq!(judgement(&request(intent, "active", PENICILLIN)), expected);
+            assert_eq!(judgement_with(&request(intent, "active", PENICILLIN), &strict), expected);
+        }
+        for status in ["on-hold", "cancelled", "stopped", "draft", "unknown"] {
+            assert_eq!(
+                judgement(&request("order", status, PENICILLIN)),
+                format!("excluded: status_{} ({status})", status.replace('-', "_"))
+            );
+            assert_eq!(judgement_with(&request("instance-order", status, PENICILLIN), &strict), "mapped", "{status}");
+        }
+        let wrong = request("instance-order", "entered-in-error", PENICILLIN);
+        assert_eq!(judgement_with(&wrong, &strict), "excluded: status_entered_in_error (entered-in-error)");
+        let never = request("order", "active", &format!(r#"{PENICILLIN},"doNotPerform":true"#));
+        assert_eq!(judgement(&never), "excluded: do_not_perform (true)");
+    }
+
+    #[test]
+    fn a_contained_medication_tells_the_drug() {
+        let json = request(
+            "order",
+            "active",
+            r##","contained":[{"resourceType":"Practitioner","id":"x","code":"not a concept"},{"resourceType":"Medication","id":"med","code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"7980"}]}}],"medicationReference":{"reference":"#med"}"##,
+        );
+        assert_says(&rows(&json, "drug_exposure")[0], &["drug_concept_id: 1728416"]);
+        let lost = json.replace("#med", "#other");
+        assert_says(&rows(&lost, "drug_exposure")[0], &["drug_concept_id: 0,", "drug_source_value: None"]);
+        assert_eq!(losses(&lost), ["MedicationRequest.medication[x] unresolved_reference"]);
+        assert_eq!(
+            judgement(&request("order", "active", "")),
+            "rejected: missing_element (MedicationRequest.medication[x])"
+        );
+    }
+
+    fn immunization(rest: &str) -> String {
+        format!(
+            r#"{{"resourceType":"Immunization","id":"i","status":"completed","patient":{{"reference":"Patient/p"}},"vaccineCode":{{"coding":[{{"system":"http://hl7.org/fhir/sid/cvx","code":"08"}}]}}{rest}}}"#
+        )
+    }
+
+    #[test]
+    fn a_vaccine_is_a_drug_given_on_one_day() {
+        let json = immunization(
+            r#","occurrenceDateTime":"2024-01-02","primarySource":true,"lotNumber":"L-1","doseQuantity":{"value":0.5,"code":"mL"},"route":{"coding":[{"code":"IM"}]}"#,
+        );
+        assert_says(
+            &rows(&json, "drug_exposure")[0],
+            &[
+                "drug_concept_id: 40213304, drug_exposure_start_date: 2024-01-02, drug_exposure_start_datetime: None, drug_exposure_end_date: 2024-01-02",
+                "drug_type_concept_id: 32817",
+                r#"quantity: Some(0.5)"#,
+                r#"route_concept_id: Some(4302612), lot_number: Some("L-1")"#,
+                r#"drug_source_value: Some("08")"#,
+                r#"route_source_value: Some("IM"), dose_unit_source_value: Some("mL")"#,
+            ],
+        );
+        for (origin, concept) in
+            [("recall", 32865), ("provider", 32818), ("record", 32848), ("school", 32848), ("x", 32817)]
+        {
+            let json = immunization(&format!(
+                r#","occurrenceDateTime":"2024-01-02","primarySource":false,"reportOrigin":{{"coding":[{{"code":"{origin}"}}]}}"#
+            ));
+            assert_says(&rows(&json, "drug_exposure")[0], &[&format!("drug_type_concept_id: {concept},")]);
+        }
+    }
+
+    #[test]
+    fn a_mere_report_of_a_vaccine_is_an_observation() {
+        for rest in [
+            r#","occurrenceString":"as a child","recorded":"2024-01-02""#,
+            r#","occurrenceDateTime":"2024-01-02","primarySource":false"#,
+        ] {
+            assert!(rows(&immunization(rest), "drug_exposure").is_empty());
+            assert_says(
+                &rows(&immunization(rest), "observation")[0],
+                &["observation_concept_id: 40213304, observation_date: 2024-01-02"],
+            );
+        }
+        assert_eq!(
+            judgement(&immunization(r#","occurrenceString":"once""#)),
+            "rejected: missing_element (Immunization.occurrence[x])"
+        );
+        let not_done = immunization(r#","occurrenceDateTime":"2024-01-02""#).replace("completed", "not-done");
+        assert_eq!(judgement(&not_done), "excluded: status_not_done (not-done)");
+    }
 }

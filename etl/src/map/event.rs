@@ -135,12 +135,7 @@ pub fn is_before(one: &DateTime, other: &DateTime) -> bool {
 
 impl<'d> Draft<'d, '_> {
     /// Writes the rows of an event; returns the table and key of the first.
-    pub fn emit(
-        &mut self,
-        element: &'static str,
-        event: &Event<'d>,
-        code: &Resolution<'d>,
-    ) -> Option<(Domain, i64)> {
+    pub fn emit(&mut self, element: &'static str, event: &Event<'d>, code: &Resolution<'d>) -> Option<(Domain, i64)> {
         let targets = self.targets(element, event, code);
         let mut first = None;
         for (index, (domain, concept_id)) in targets.into_iter().enumerate() {

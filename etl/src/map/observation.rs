@@ -43,8 +43,8 @@ pub fn from_allergy_intolerance(draft: &mut Draft<'_, '_>) -> Result<(), Judgeme
                 further => format!("reaction[{index}].manifestation[{further}]"),
             };
             event.visit = draft.visit("AllergyIntolerance.encounter", allergy.encounter.as_ref());
-            event.provider_id = draft
-                .provider("AllergyIntolerance.asserter", allergy.asserter.iter().chain(allergy.recorder.as_ref()));
+            event.provider_id =
+                draft.provider("AllergyIntolerance.asserter", allergy.asserter.iter().chain(allergy.recorder.as_ref()));
             event.about = main.map(|(_, key)| (key, rule::FIELD_OBSERVATION_ID));
             draft.emit("AllergyIntolerance.reaction.manifestation", &event, &code);
         }
@@ -111,9 +111,7 @@ fn allergy_code<'d>(draft: &mut Draft<'d, '_>, allergy: &AllergyIntolerance<'d>)
     let mut code = draft.resolve("AllergyIntolerance.code", &allergy.code, Priority::Clinical);
     let vocabulary = draft.context.vocabulary;
     let says_substance = |concept_id: i32| {
-        vocabulary
-            .concept(concept_id)
-            .is_some_and(|concept| is_substance(concept.domain_id, concept.concept_class_id))
+        vocabulary.concept(concept_id).is_some_and(|concept| is_substance(concept.domain_id, concept.concept_class_id))
     };
     let Some(substance) = code.targets.first().map(|target| target.concept_id) else {
         return code;
@@ -133,4 +131,126 @@ fn allergy_code<'d>(draft: &mut Draft<'d, '_>, allergy: &AllergyIntolerance<'d>)
     code.targets = vec![Target { concept_id, domain: Domain::Observation }];
     code.value_concept_id = Some(substance);
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use model::omop::key::omop_key;
+
+    use super::super::sample::{assert_says, judgement, losses, rows};
+
+    fn allergy(system: &str, code: &str, rest: &str) -> String {
+        format!(
+            r#"{{"resourceType":"AllergyIntolerance","id":"a","patient":{{"reference":"Patient/p"}},"recordedDate":"2024-01-02","code":{{"coding":[{{"system":"{system}","code":"{code}"}}]}}{rest}}}"#
+        )
+    }
+
+    const SNOMED: &str = "http://snomed.info/sct";
+    const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
+
+    #[test]
+    fn a_penicillin_allergy_says_allergy_and_substance() {
+        let rows = rows(&allergy(SNOMED, "294499007", r#","criticality":"high""#), "observation");
+        assert_eq!(rows.len(), 1);
+        assert_says(
+            &rows[0],
+            &[
+                "observation_concept_id: 439224, observation_date: 2024-01-02, observation_datetime: None, observation_type_concept_id: 32817",
+                "value_as_concept_id: Some(1728416), qualifier_concept_id: None",
+                r#"observation_source_value: Some("294499007"), observation_source_concept_id: Some(4167462)"#,
+                r#"qualifier_source_value: Some("high")"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn no_known_allergy_has_no_value() {
+        let row = &rows(&allergy(SNOMED, "716186003", r#","type":"allergy","category":["food"]"#), "observation")[0];
+        assert_says(row, &["observation_concept_id: 37396387", "value_as_concept_id: None"]);
+    }
+
+    #[test]
+    fn a_mere_substance_is_told_by_type_and_category() {
+        for (kind, category, concept) in [
+            ("allergy", "food", 4188027),
+            ("allergy", "medication", 439224),
+            ("allergy", "environment", 4144450),
+            ("allergy", "biologic", 43530807),
+            ("intolerance", "food", 4340252),
+            ("intolerance", "medication", 4240582),
+            ("intolerance", "environment", 4172024),
+            ("intolerance", "biologic", 36684107),
+        ] {
+            let json = allergy(RXNORM, "7980", &format!(r#","type":"{kind}","category":["{category}"]"#));
+            let row = &rows(&json, "observation")[0];
+            assert_says(
+                row,
+                &[
+                    &format!("observation_concept_id: {concept},"),
+                    "value_as_concept_id: Some(1728416)",
+                    "observation_source_concept_id: Some(1728416)",
+                ],
+            );
+        }
+        let bare = &rows(&allergy(RXNORM, "7980", ""), "observation")[0];
+        assert_says(bare, &["observation_concept_id: 439224,"]);
+    }
+
+    #[test]
+    fn each_reaction_points_to_its_allergy() {
+        let json = allergy(
+            SNOMED,
+            "294499007",
+            r#","reaction":[{"manifestation":[{"coding":[{"system":"http://snomed.info/sct","code":"271807003"}]},{"text":"itch"}],"severity":"mild"},{"manifestation":[{"coding":[{"system":"http://snomed.info/sct","code":"unknown"}]}],"onset":"2023-05-06"}]"#,
+        );
+        let rows = rows(&json, "observation");
+        assert_eq!(rows.len(), 4);
+        let main = omop_key("test", "AllergyIntolerance/a", "observation", "");
+        let about = format!("observation_event_id: Some({main}), obs_event_field_concept_id: Some(1147165)");
+        assert_says(
+            &rows[1],
+            &[
+                "[reaction[0]]",
+                "observation_concept_id: 140214, observation_date: 2024-01-02",
+                "value_as_concept_id: None",
+                &about,
+            ],
+        );
+        assert_says(&rows[2], &["[reaction[0].manifestation[1]]", "observation_concept_id: 0,", &about]);
+        assert_says(&rows[3], &["[reaction[1]]", "observation_concept_id: 0, observation_date: 2023-05-06", &about]);
+        assert_eq!(losses(&json), ["AllergyIntolerance.reaction.severity no_target"]);
+    }
+
+    #[test]
+    fn what_was_refuted_or_has_no_day_is_no_row() {
+        for status in ["refuted", "entered-in-error"] {
+            let json =
+                allergy(SNOMED, "294499007", &format!(r#","verificationStatus":{{"coding":[{{"code":"{status}"}}]}}"#));
+            assert_eq!(judgement(&json), format!("excluded: status_{} ({status})", status.replace('-', "_")));
+        }
+        let undated = allergy(SNOMED, "294499007", "").replace(r#""recordedDate":"2024-01-02","#, "");
+        assert_eq!(judgement(&undated), "rejected: missing_element (AllergyIntolerance.recordedDate)");
+        let onset = undated.replace(r#""patient""#, r#""onsetDateTime":"2020","patient""#);
+        assert_says(&rows(&onset, "observation")[0], &["observation_date: 2020-01-01"]);
+        let unconfirmed = allergy(SNOMED, "294499007", r#","verificationStatus":{"coding":[{"code":"unconfirmed"}]}"#);
+        assert_eq!(judgement(&unconfirmed), "mapped");
+    }
+
+    #[test]
+    fn an_unknown_code_is_zero_among_observations() {
+        let row = &rows(&allergy(SNOMED, "1", ""), "observation")[0];
+        assert_says(
+            row,
+            &[
+                "observation_concept_id: 0,",
+                r#"observation_source_value: Some("1"), observation_source_concept_id: Some(0)"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn what_the_patient_says_is_told_apart() {
+        let json = allergy(SNOMED, "294499007", r#","asserter":{"reference":"Patient/p"}"#);
+        assert_says(&rows(&json, "observation")[0], &["observation_type_concept_id: 32865", "provider_id: None"]);
+    }
 }

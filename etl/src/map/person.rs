@@ -18,7 +18,8 @@ const BIRTH_TIME: &str = "http://hl7.org/fhir/StructureDefinition/patient-birthT
 pub fn from_patient(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
     let patient: Patient<'_> = draft.read()?;
     draft.gate_modifiers(&patient.modifier_extension, patient.implicit_rules.as_ref())?;
-    if patient.active == Some(false) && patient.link.iter().any(|link| link.link_type.as_deref() == Some("replaced-by")) {
+    if patient.active == Some(false) && patient.link.iter().any(|link| link.link_type.as_deref() == Some("replaced-by"))
+    {
         return Err(Judgement::excluded("replaced_record", "replaced-by"));
     }
     let Some(birth) = patient.birth_date else {
@@ -177,7 +178,9 @@ mod tests {
     #[test]
     fn a_patient_is_a_person_keyed_by_its_logical_id() {
         let person = &rows(
-            &patient(r#","gender":"female","name":[{"family":"Secret"}],"identifier":[{"value":"MRN-1"}],"generalPractitioner":[{"reference":"Practitioner/d"}],"managingOrganization":{"reference":"Organization/o"}"#),
+            &patient(
+                r#","gender":"female","name":[{"family":"Secret"}],"identifier":[{"value":"MRN-1"}],"generalPractitioner":[{"reference":"Practitioner/d"}],"managingOrganization":{"reference":"Organization/o"}"#,
+            ),
             "person",
         )[0];
         assert_says(
@@ -199,7 +202,10 @@ mod tests {
     fn gender_without_a_standard_concept_is_zero_with_its_source_value() {
         for (code, concept) in [("male", 8507), ("other", 0), ("unknown", 0)] {
             let person = &rows(&patient(&format!(r#","gender":"{code}""#)), "person")[0];
-            assert_says(person, &[&format!("gender_concept_id: {concept},"), &format!(r#"gender_source_value: Some("{code}")"#)]);
+            assert_says(
+                person,
+                &[&format!("gender_concept_id: {concept},"), &format!(r#"gender_source_value: Some("{code}")"#)],
+            );
         }
         assert_says(&rows(&patient(""), "person")[0], &["gender_concept_id: 0,", "gender_source_value: None"]);
     }
@@ -207,10 +213,18 @@ mod tests {
     #[test]
     fn the_sex_at_birth_decides() {
         let birth_sex = |code: &str| {
-            format!(r#","gender":"other","extension":[{{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"{code}"}}]"#)
+            format!(
+                r#","gender":"other","extension":[{{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"{code}"}}]"#
+            )
         };
-        assert_says(&rows(&patient(&birth_sex("F")), "person")[0], &["gender_concept_id: 8532,", r#"gender_source_value: Some("F")"#]);
-        assert_says(&rows(&patient(&birth_sex("UNK")), "person")[0], &["gender_concept_id: 0,", r#"gender_source_value: Some("other")"#]);
+        assert_says(
+            &rows(&patient(&birth_sex("F")), "person")[0],
+            &["gender_concept_id: 8532,", r#"gender_source_value: Some("F")"#],
+        );
+        assert_says(
+            &rows(&patient(&birth_sex("UNK")), "person")[0],
+            &["gender_concept_id: 0,", r#"gender_source_value: Some("other")"#],
+        );
     }
 
     #[test]
@@ -218,16 +232,36 @@ mod tests {
         let json = r#"{"resourceType":"Patient","id":"p","birthDate":"1980"}"#;
         assert_says(&rows(json, "person")[0], &["year_of_birth: 1980, month_of_birth: None, day_of_birth: None"]);
         let json = r#"{"resourceType":"Patient","id":"p","birthDate":"1980-02","_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthTime","valueDateTime":"1980-02-03T04:05:06+01:00"}]}}"#;
-        assert_says(&rows(json, "person")[0], &["month_of_birth: Some(2), day_of_birth: None, birth_datetime: Some(1980-02-03T03:05:06)"]);
-        assert_eq!(judgement(r#"{"resourceType":"Patient","id":"p"}"#), "rejected: missing_element (Patient.birthDate)");
-        assert_eq!(judgement(r#"{"resourceType":"Patient","id":"p","birthDate":"1980-13"}"#), "rejected: wrong_type (Patient.birthDate)");
+        assert_says(
+            &rows(json, "person")[0],
+            &["month_of_birth: Some(2), day_of_birth: None, birth_datetime: Some(1980-02-03T03:05:06)"],
+        );
+        assert_eq!(
+            judgement(r#"{"resourceType":"Patient","id":"p"}"#),
+            "rejected: missing_element (Patient.birthDate)"
+        );
+        assert_eq!(
+            judgement(r#"{"resourceType":"Patient","id":"p","birthDate":"1980-13"}"#),
+            "rejected: wrong_type (Patient.birthDate)"
+        );
     }
 
     #[test]
     fn race_and_ethnicity_come_from_the_categories() {
-        for (code, concept) in [("2106-3", 8527), ("2054-5", 8516), ("2028-9", 8515), ("1002-5", 8657), ("2076-8", 8557), ("UNK", 0), ("2131-1", 0)] {
+        for (code, concept) in [
+            ("2106-3", 8527),
+            ("2054-5", 8516),
+            ("2028-9", 8515),
+            ("1002-5", 8657),
+            ("2076-8", 8557),
+            ("UNK", 0),
+            ("2131-1", 0),
+        ] {
             let person = &rows(&patient(&heritage("race", &[code])), "person")[0];
-            assert_says(person, &[&format!("race_concept_id: {concept},"), &format!(r#"race_source_value: Some("{code}")"#)]);
+            assert_says(
+                person,
+                &[&format!("race_concept_id: {concept},"), &format!(r#"race_source_value: Some("{code}")"#)],
+            );
         }
         for (code, concept) in [("2135-2", 38003563), ("2186-5", 38003564)] {
             let person = &rows(&patient(&heritage("ethnicity", &[code])), "person")[0];
@@ -239,7 +273,10 @@ mod tests {
     #[test]
     fn several_races_are_observations_on_the_day_of_the_last_visit() {
         let json = patient(&heritage("race", &["2106-3", "2028-9"]));
-        assert_says(&rows(&json, "person")[0], &["race_concept_id: 1546847,", r#"race_source_value: Some("2106-3|2028-9")"#]);
+        assert_says(
+            &rows(&json, "person")[0],
+            &["race_concept_id: 1546847,", r#"race_source_value: Some("2106-3|2028-9")"#],
+        );
         assert_eq!(losses(&json), ["Patient.extension(us-core-race) no_date"]);
         let mut setting: Setting = only(&[]);
         let directory = setting.directory.as_mut().unwrap();
@@ -247,7 +284,14 @@ mod tests {
         directory.last_visits.insert(person_id, NaiveDate::from_ymd_opt(2024, 2, 3).unwrap());
         let observations = rows_with(&json, "observation", &setting);
         assert_eq!(observations.len(), 2);
-        assert_says(&observations[0], &["[race[0]]", "observation_concept_id: 4013886, observation_date: 2024-02-03", "value_as_concept_id: Some(8527)"]);
+        assert_says(
+            &observations[0],
+            &[
+                "[race[0]]",
+                "observation_concept_id: 4013886, observation_date: 2024-02-03",
+                "value_as_concept_id: Some(8527)",
+            ],
+        );
         assert_says(&observations[1], &["[race[1]]", "value_as_concept_id: Some(8515)"]);
         let both = patient(&heritage("ethnicity", &["2135-2", "2186-5"]));
         assert_says(&rows(&both, "person")[0], &["ethnicity_concept_id: 0,"]);

@@ -67,3 +67,64 @@ pub fn row<'d>(key: i64, concept_id: i32, event: &Event<'d>) -> ProcedureOccurre
         ..ProcedureOccurrence::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{assert_says, judgement, losses, rows};
+
+    fn procedure(rest: &str) -> String {
+        format!(
+            r#"{{"resourceType":"Procedure","id":"r","status":"completed","subject":{{"reference":"Patient/p"}},"code":{{"coding":[{{"system":"http://snomed.info/sct","code":"73761001"}}]}}{rest}}}"#
+        )
+    }
+
+    #[test]
+    fn a_procedure_has_a_span_and_a_site() {
+        let json = procedure(
+            r#","encounter":{"reference":"Encounter/e"},"performedPeriod":{"start":"2024-01-02T10:00:00Z","end":"2024-01-02T10:30:00Z"},"bodySite":[{"coding":[{"system":"http://snomed.info/sct","code":"site-1"}]},{"coding":[{"code":"site-2"}]}]"#,
+        );
+        assert_says(
+            &rows(&json, "procedure_occurrence")[0],
+            &[
+                "procedure_concept_id: 4249893, procedure_date: 2024-01-02, procedure_datetime: Some(2024-01-02T10:00:00), procedure_end_date: Some(2024-01-02), procedure_end_datetime: Some(2024-01-02T10:30:00)",
+                "procedure_type_concept_id: 32827, modifier_concept_id: Some(0)",
+                r#"procedure_source_value: Some("73761001")"#,
+                r#"modifier_source_value: Some("site-1")"#,
+            ],
+        );
+        assert_eq!(losses(&json), ["Procedure.bodySite first_of_many"]);
+        let json = procedure(r#","performedDateTime":"2024-01-02""#);
+        assert_says(
+            &rows(&json, "procedure_occurrence")[0],
+            &["procedure_end_date: None", "procedure_type_concept_id: 32817"],
+        );
+    }
+
+    #[test]
+    fn a_procedure_coded_as_a_drug_or_a_finding_goes_there() {
+        let drug = procedure(r#","performedDateTime":"2024-01-02""#)
+            .replace("http://snomed.info/sct", "http://hl7.org/fhir/sid/cvx")
+            .replace("73761001", "08");
+        assert!(rows(&drug, "procedure_occurrence").is_empty());
+        assert_says(
+            &rows(&drug, "drug_exposure")[0],
+            &[
+                "drug_concept_id: 40213304, drug_exposure_start_date: 2024-01-02, drug_exposure_start_datetime: None, drug_exposure_end_date: 2024-01-02",
+            ],
+        );
+        let finding = procedure(r#","performedDateTime":"2024-01-02""#).replace("73761001", "44054006");
+        assert_eq!(rows(&finding, "condition_occurrence").len(), 1);
+    }
+
+    #[test]
+    fn only_what_was_done_is_a_row() {
+        for status in ["preparation", "in-progress", "not-done", "on-hold", "stopped", "unknown", "entered-in-error"] {
+            let json = procedure(r#","performedDateTime":"2024-01-02""#).replace("completed", status);
+            assert_eq!(judgement(&json), format!("excluded: status_{} ({status})", status.replace('-', "_")));
+        }
+        assert_eq!(
+            judgement(&procedure(r#","performedString":"last year""#)),
+            "rejected: missing_element (Procedure.performed[x])"
+        );
+    }
+}

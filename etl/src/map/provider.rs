@@ -52,7 +52,9 @@ mod tests {
             "name":[{"family":"Secret"}],"qualification":[{"code":{"text":"MD"}}]}"#;
         let rows = rows(json, "provider");
         assert_eq!(rows.len(), 1);
-        for expected in ["gender_concept_id: Some(8532)", "year_of_birth: Some(1970)", r#"provider_source_value: Some("d")"#] {
+        for expected in
+            ["gender_concept_id: Some(8532)", "year_of_birth: Some(1970)", r#"provider_source_value: Some("d")"#]
+        {
             assert!(rows[0].contains(expected), "{expected} in {}", rows[0]);
         }
         for hidden in ["Secret", "1234567890", "MD"] {

@@ -26,7 +26,8 @@ impl Default for Setting {
 pub fn with<R>(json: &str, setting: &Setting, look: impl FnOnce(&Mapped<'_>) -> R) -> R {
     let mut tape = Tape::default();
     let element = tape.parse(json).expect("the sample is JSON");
-    let text = |name: &str| element.get(name).and_then(|value| value.as_str()).expect("the sample has a type and an id");
+    let text =
+        |name: &str| element.get(name).and_then(|value| value.as_str()).expect("the sample has a type and an id");
     let resource = Resource { resource_type: text("resourceType"), id: text("id"), element };
     let references = match &setting.directory {
         Some(directory) => References::new(directory, "test", None, None),
@@ -67,7 +68,9 @@ pub fn judgement_with(json: &str, setting: &Setting) -> String {
     with(json, setting, |mapped| match &mapped.judgement {
         Judgement::Mapped => "mapped".to_owned(),
         Judgement::Excluded { reason, detail } => format!("excluded: {reason} ({detail})"),
-        Judgement::Rejected { reason, field, .. } => format!("rejected: {reason} ({})", field.clone().unwrap_or_default()),
+        Judgement::Rejected { reason, field, .. } => {
+            format!("rejected: {reason} ({})", field.clone().unwrap_or_default())
+        }
     })
 }
 

@@ -86,8 +86,11 @@ fn set_range(event: &mut EventValue<'_>, quantity: &Quantity<'_>, ranges: &[Refe
     };
     let bound = |bound: &Option<Quantity<'_>>| {
         let bound = bound.as_ref()?;
-        let unit = |quantity: &Quantity<'_>| quantity.code.as_deref().or(quantity.unit.as_deref()).map(str::to_owned);
-        let is_same = unit(bound).is_none() || unit(bound) == unit(quantity) || bound.unit == quantity.unit;
+        let has_other = |one: &Option<Str<'_>>, two: &Option<Str<'_>>| one.is_some() && two.is_some() && one != two;
+        let is_same = match (&bound.code, &quantity.code) {
+            (Some(one), Some(two)) => one == two,
+            _ => !has_other(&bound.unit, &quantity.unit),
+        };
         bound.value.as_ref().filter(|_| is_same).map(|value| value.number())
     };
     event.range_low = bound(&range.low);
@@ -140,11 +143,7 @@ fn set_ratio<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, ratio: &
 fn set_low_high<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, range: &Range<'d>) {
     let low = range.low.as_ref().and_then(|quantity| quantity.value.as_ref());
     let high = range.high.as_ref().and_then(|quantity| quantity.value.as_ref());
-    let text = format!(
-        "{}-{}",
-        low.map_or("", |value| value.literal()),
-        high.map_or("", |value| value.literal())
-    );
+    let text = format!("{}-{}", low.map_or("", |value| value.literal()), high.map_or("", |value| value.literal()));
     match (low, high) {
         (Some(low), Some(high)) => event.number = Some((low.number() + high.number()) / 2.0),
         (Some(low), None) => {
@@ -161,7 +160,8 @@ fn set_low_high<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, range
         }
     }
     event.source_value = Some(draft.cut(VALUE, text.into(), SOURCE_VALUE));
-    let with_unit = [&range.low, &range.high].into_iter().flatten().find(|end| end.code.is_some() || end.unit.is_some());
+    let with_unit =
+        [&range.low, &range.high].into_iter().flatten().find(|end| end.code.is_some() || end.unit.is_some());
     if let Some(quantity) = with_unit
         && let Some(unit) = quantity.code.as_ref().or(quantity.unit.as_ref())
     {

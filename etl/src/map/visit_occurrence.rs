@@ -48,8 +48,7 @@ pub fn from_encounter(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
         stay.type_concept_id = rule::TYPE_EHR;
     }
     let class = encounter.class.as_ref().and_then(|class| class.code.as_ref());
-    stay.concept_id =
-        class.and_then(|class| value("encounter_class", class)).unwrap_or(NO_MATCHING_CONCEPT);
+    stay.concept_id = class.and_then(|class| value("encounter_class", class)).unwrap_or(NO_MATCHING_CONCEPT);
     stay.source_value = draft.source_value("Encounter.class", class);
     for kind in &encounter.encounter_type {
         let resolved = draft.resolve("Encounter.type", kind, Priority::Clinical);
@@ -181,11 +180,24 @@ mod tests {
     #[test]
     fn an_encounter_is_a_visit_with_its_class() {
         for (class, concept) in [
-            ("IMP", 9201), ("ACUTE", 9201), ("NONAC", 9201), ("AMB", 9202), ("SS", 9202), ("PRENC", 9202), ("EMER", 9203),
-            ("OBSENC", 262), ("HH", 581476), ("VR", 722455), ("FLD", 38004353), ("XYZ", 0),
+            ("IMP", 9201),
+            ("ACUTE", 9201),
+            ("NONAC", 9201),
+            ("AMB", 9202),
+            ("SS", 9202),
+            ("PRENC", 9202),
+            ("EMER", 9203),
+            ("OBSENC", 262),
+            ("HH", 581476),
+            ("VR", 722455),
+            ("FLD", 38004353),
+            ("XYZ", 0),
         ] {
             let visit = &rows(&encounter("finished", class, PERIOD), "visit_occurrence")[0];
-            assert_says(visit, &[&format!("visit_concept_id: {concept},"), &format!(r#"visit_source_value: Some("{class}")"#)]);
+            assert_says(
+                visit,
+                &[&format!("visit_concept_id: {concept},"), &format!(r#"visit_source_value: Some("{class}")"#)],
+            );
         }
         let visit = &rows(&encounter("finished", "AMB", PERIOD), "visit_occurrence")[0];
         assert_says(
@@ -215,20 +227,39 @@ mod tests {
     #[test]
     fn an_end_that_is_not_told_is_derived() {
         let open = r#","period":{"start":"2024-01-02T10:00:00Z"}"#;
+        let still = format!("discharged_to_concept_id: Some({})", super::rule::DISCHARGE_STILL_PATIENT);
         let visit = &rows(&encounter("in-progress", "IMP", open), "visit_occurrence")[0];
-        assert_says(visit, &["visit_end_date: 2025-01-01, visit_end_datetime: None", "discharged_to_concept_id: Some(32220)"]);
+        assert_says(
+            visit,
+            &["visit_end_date: 2025-01-01, visit_end_datetime: None", &still],
+        );
         let visit = &rows(&encounter("in-progress", "AMB", open), "visit_occurrence")[0];
-        assert_says(visit, &["visit_end_date: 2024-01-02, visit_end_datetime: Some(2024-01-02T10:00:00)", "discharged_to_concept_id: None"]);
+        assert_says(
+            visit,
+            &[
+                "visit_end_date: 2024-01-02, visit_end_datetime: Some(2024-01-02T10:00:00)",
+                "discharged_to_concept_id: None",
+            ],
+        );
         assert_eq!(losses(&encounter("finished", "IMP", open)), ["Encounter.period.end derived"]);
         let backwards = r#","period":{"start":"2024-01-02","end":"2024-01-01"}"#;
-        assert_eq!(judgement(&encounter("finished", "AMB", backwards)), "rejected: end_before_start (Encounter.period.end)");
+        assert_eq!(
+            judgement(&encounter("finished", "AMB", backwards)),
+            "rejected: end_before_start (Encounter.period.end)"
+        );
         assert_eq!(judgement(&encounter("finished", "AMB", "")), "rejected: missing_element (Encounter.period.start)");
     }
 
     #[test]
     fn a_day_without_time_has_no_datetime_and_a_month_is_its_first_day() {
-        let visit = &rows(&encounter("finished", "AMB", r#","period":{"start":"2024-02","end":"2024-02-03"}"#), "visit_occurrence")[0];
-        assert_says(visit, &["visit_start_date: 2024-02-01, visit_start_datetime: None", "visit_type_concept_id: 32817"]);
+        let visit = &rows(
+            &encounter("finished", "AMB", r#","period":{"start":"2024-02","end":"2024-02-03"}"#),
+            "visit_occurrence",
+        )[0];
+        assert_says(
+            visit,
+            &["visit_start_date: 2024-02-01, visit_start_datetime: None", "visit_type_concept_id: 32817"],
+        );
     }
 
     #[test]
@@ -246,7 +277,10 @@ mod tests {
         let rest = rest.replace("emd", "other").replace("snf", "nowhere");
         assert_says(
             &rows(&encounter("finished", "IMP", &rest), "visit_occurrence")[0],
-            &["admitted_from_concept_id: Some(0)", r#"discharged_to_concept_id: Some(0), discharged_to_source_value: Some("nowhere")"#],
+            &[
+                "admitted_from_concept_id: Some(0)",
+                r#"discharged_to_concept_id: Some(0), discharged_to_source_value: Some("nowhere")"#,
+            ],
         );
     }
 
@@ -274,7 +308,11 @@ mod tests {
         let visit = omop_key("test", "Encounter/whole", "visit_occurrence", "");
         assert_says(
             &rows_with(&json, "visit_detail", &known)[0],
-            &[&format!("visit_occurrence_id: {visit}"), "parent_visit_detail_id: None", "visit_detail_concept_id: 9201"],
+            &[
+                &format!("visit_occurrence_id: {visit}"),
+                "parent_visit_detail_id: None",
+                "visit_detail_concept_id: 9201",
+            ],
         );
         let orphan = only(&[("Patient/p", "person")]);
         assert_eq!(rows_with(&json, "visit_occurrence", &orphan).len(), 1);

@@ -48,8 +48,7 @@ pub struct ImportOutcome {
 /// A file is missing or holds what it should not: the message names file, line and column, and the lake is as before.
 pub async fn import(lake: &Lake, dir: &Path, run_id: &str) -> Result<ImportOutcome> {
     let files = find_files(dir)?;
-    let stamp =
-        Stamp { run_id: run_id.to_owned(), stage: "vocabulary".to_owned(), fingerprint: fingerprint(&files)? };
+    let stamp = Stamp { run_id: run_id.to_owned(), stage: "vocabulary".to_owned(), fingerprint: fingerprint(&files)? };
     let mut transaction = lake.begin(stamp).await?;
     if let Some(properties) = transaction.already_committed() {
         let rows = properties.get("vocabulary-rows").and_then(|text| serde_json::from_str(text).ok());
@@ -63,7 +62,8 @@ pub async fn import(lake: &Lake, dir: &Path, run_id: &str) -> Result<ImportOutco
     }
     let mut rows = BTreeMap::new();
     for (name, reader) in readers {
-        let written = reader.await.map_err(|_| Error::Vocabulary(format!("the reader of `{name}` stopped unexpectedly")))??;
+        let written =
+            reader.await.map_err(|_| Error::Vocabulary(format!("the reader of `{name}` stopped unexpectedly")))??;
         rows.insert(name.to_owned(), written.row_count());
         transaction.replace(&TableName::new("vocabulary", name), written);
     }
@@ -305,7 +305,8 @@ mod tests {
         folder
     }
 
-    const RELATIONSHIP: &[u8] = b"concept_id_1\tconcept_id_2\trelationship_id\tvalid_start_date\tvalid_end_date\tinvalid_reason\r
+    const RELATIONSHIP: &[u8] =
+        b"concept_id_1\tconcept_id_2\trelationship_id\tvalid_start_date\tvalid_end_date\tinvalid_reason\r
 4167462\t439224\tMaps to\t19700101\t20991231\t\r\n";
 
     async fn lake() -> (tempfile::TempDir, Lake) {
@@ -327,7 +328,8 @@ mod tests {
         let concept = "\u{feff}concept_code\tconcept_id\tconcept_name\tdomain_id\tvocabulary_id\tconcept_class_id\tstandard_concept\tvalid_start_date\tvalid_end_date\tinvalid_reason\r
 294499007\t4167462\tSays \"yes, and\" more\tObservation\tSNOMED\tDisorder\t\t20020131\t2099-12-31\t\r
 x\t439224\tAllergy to drug\tObservation\tSNOMED\tDisorder\tS\t20020131\t20991231\t\r\n";
-        let vocabulary = b"vocabulary_id,vocabulary_name,vocabulary_reference,vocabulary_version,vocabulary_concept_id,extra
+        let vocabulary =
+            b"vocabulary_id,vocabulary_name,vocabulary_reference,vocabulary_version,vocabulary_concept_id,extra
 None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096,1\n";
         let folder = folder(&[
             ("CONCEPT.csv", concept.as_bytes()),
@@ -389,10 +391,8 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096,1\n";
 
     #[tokio::test]
     async fn the_vocabulary_of_a_published_sample_imports() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../shared/omop/samples/synthea27nj-omop54/Synthea27Nj_5.4.zip"
-        );
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/omop/samples/synthea27nj-omop54/Synthea27Nj_5.4.zip");
         let folder = tempfile::tempdir().unwrap();
         let unpacked = std::process::Command::new("unzip").args(["-q", path, "-d"]).arg(folder.path()).status();
         if !unpacked.is_ok_and(|status| status.success()) {

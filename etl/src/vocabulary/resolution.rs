@@ -314,10 +314,7 @@ mod tests {
         assert_eq!(ids(&resolve(&parent_first, Priority::Clinical)), [1]);
         let child_first = format!("[{},{}]", coding(SNOMED, "44054006"), coding(SNOMED, "73211009"));
         assert_eq!(ids(&resolve(&child_first, Priority::Clinical)), [1]);
-        let chosen = format!(
-            r#"[{},{{"system":"{ICD}","code":"E11.69","userSelected":true}}]"#,
-            coding(ICD, "E11.9")
-        );
+        let chosen = format!(r#"[{},{{"system":"{ICD}","code":"E11.69","userSelected":true}}]"#, coding(ICD, "E11.9"));
         assert_eq!(ids(&resolve(&chosen, Priority::Clinical)), [1, 2]);
         let plain = resolve(&format!("[{},{}]", coding(ICD, "E11.9"), coding(ICD, "E11.69")), Priority::Clinical);
         assert_eq!((ids(&plain), plain.is_undecided), (vec![1], true));
@@ -339,7 +336,8 @@ mod tests {
     fn unknown_codes_systems_and_no_code_are_unmapped() {
         let unknown = resolve(&format!("[{}]", coding("urn:oid:2.16.840.1.113883.6.96", "999")), Priority::Clinical);
         assert_eq!((unknown.concept_id(), unknown.source_value.as_deref()), (0, Some("999")));
-        let local = resolve(r#"[{"system":"http://hospital.example/codes","code":"X1"},{"code":"X2"}]"#, Priority::Drug);
+        let local =
+            resolve(r#"[{"system":"http://hospital.example/codes","code":"X1"},{"code":"X2"}]"#, Priority::Drug);
         assert_eq!((local.concept_id(), local.source_value.as_deref()), (0, Some("X1")));
         assert_eq!(resolve(r#"[{"display":"only a name"},{"code":" "}]"#, Priority::Drug), Resolution::default());
     }

@@ -170,7 +170,8 @@ async fn for_each(session: &SessionContext, sql: &str, mut each: impl FnMut(&Rec
                 _ => column.clone(),
             });
         }
-        let plain = RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, column)| (at.to_string(), column)))?;
+        let plain =
+            RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, column)| (at.to_string(), column)))?;
         each(&plain, plain.num_rows());
     }
     Ok(())
