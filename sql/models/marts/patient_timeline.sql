@@ -104,7 +104,7 @@ with event as (
         death_date as event_date,
         cast(null as date) as event_end_date,
         death_datetime as event_datetime,
-        coalesce(cause_concept_id, 0) as concept_id,
+        coalesce(cause_concept_id, cast(0 as integer)) as concept_id,
         cause_source_value as source_value,
         cast(null as double) as value_as_number,
         cast(null as varchar) as unit_source_value,
