@@ -143,9 +143,11 @@ async fn answer_alone(session: &SessionContext, check: Check, passes: u64) -> Ch
     }
 }
 
-/// A check that could not be answered; only the first line of the engine's reason.
+/// A check that could not be answered, with the engine's reason on one line.
 pub(crate) fn errored(check: Check, reason: String) -> CheckResult {
-    let message = reason.lines().next().map(str::to_owned);
+    let lines: Vec<&str> =
+        reason.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "caused by").collect();
+    let message = Some(lines.join(": ").chars().take(400).collect());
     CheckResult { check, status: Status::Errored, row_count: 0, violation_count: 0, message }
 }
 

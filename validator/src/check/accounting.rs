@@ -51,7 +51,8 @@ pub(super) fn questions(scope: &Scope<'_>) -> Vec<Question> {
         }
     }
     if scope.contents.has("quality.crosswalk") {
-        for table in clinical_tables() {
+        // Locations are coarse and shared: they belong to no single resource.
+        for table in clinical_tables().filter(|table| table.name != "location") {
             let name = format!("omop.{}", table.name);
             let key = if table.name == "death" { Some("person_id") } else { table.key().map(|key| key.name) };
             if let Some(key) = key.filter(|_| scope.contents.has(&name)) {

@@ -76,10 +76,10 @@ fn reference(
     column: &Column,
     target: &'static str,
 ) {
-    let target_name = format!("omop.{target}");
-    let Some(key) = model::omop::table(target).and_then(Table::key).filter(|_| contents.has(&target_name)) else {
-        return;
-    };
+    let Some(pointed) = model::omop::table(target) else { return };
+    let target_name = format!("{}.{target}", if pointed.schema == "vocab" { "vocabulary" } else { "omop" });
+    let key = pointed.columns.iter().find(|column| column.primary_key);
+    let Some(key) = key.filter(|_| contents.has(&target_name)) else { return };
     let value = format!("t.{}", column.name);
     let (joined, id) = match (target, column.name) {
         ("person", "person_id") if table.name != "person" => (join::person(), "person.person_id".to_owned()),
@@ -126,7 +126,7 @@ fn concept(all: &mut Vec<Question>, contents: &Contents, name: &str, column: &Co
             "isStandardValidConcept",
             format!("`{field}` is a standard, valid concept."),
             "u.concept_id <> 0 and c.concept_id is not null \
-             and (c.standard_concept is distinct from 'S' or coalesce(c.invalid_reason, '') <> '')",
+             and ((c.standard_concept is distinct from 'S') or coalesce(c.invalid_reason, '') <> '')",
         );
     }
     if field.ends_with("_type_concept_id") && column.required {

@@ -241,7 +241,7 @@ fn birth(all: &mut Vec<Question>, flat: &str) {
         from,
         Vec::new(),
         "f.birth_date is not null",
-        "t.year_of_birth is distinct from cast(date_part('year', f.birth_date) as int) \
+        "t.year_of_birth <> cast(date_part('year', f.birth_date) as int) \
          or t.month_of_birth <> cast(date_part('month', f.birth_date) as int) \
          or t.day_of_birth <> cast(date_part('day', f.birth_date) as int)",
     ));
