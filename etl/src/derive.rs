@@ -25,13 +25,13 @@ pub struct Spans {
 /// The dates that count, as SQL over the staged tables; must say the same as [`Spans::see`].
 const EVENTS: &str = "
     select person_id, visit_start_date as first_date, visit_end_date as last_date from omop.visit_occurrence union all
-    select person_id, condition_start_date, condition_start_date from omop.condition_occurrence union all
-    select person_id, drug_exposure_start_date, drug_exposure_start_date from omop.drug_exposure union all
-    select person_id, procedure_date, procedure_date from omop.procedure_occurrence union all
-    select person_id, device_exposure_start_date, device_exposure_start_date from omop.device_exposure union all
-    select person_id, measurement_date, measurement_date from omop.measurement union all
-    select person_id, observation_date, observation_date from omop.observation union all
-    select person_id, specimen_date, specimen_date from omop.specimen";
+    select person_id, condition_start_date as first_date, condition_start_date as last_date from omop.condition_occurrence union all
+    select person_id, drug_exposure_start_date as first_date, drug_exposure_start_date as last_date from omop.drug_exposure union all
+    select person_id, procedure_date as first_date, procedure_date as last_date from omop.procedure_occurrence union all
+    select person_id, device_exposure_start_date as first_date, device_exposure_start_date as last_date from omop.device_exposure union all
+    select person_id, measurement_date as first_date, measurement_date as last_date from omop.measurement union all
+    select person_id, observation_date as first_date, observation_date as last_date from omop.observation union all
+    select person_id, specimen_date as first_date, specimen_date as last_date from omop.specimen";
 
 impl Spans {
     /// Takes note of a row.
@@ -86,7 +86,7 @@ impl Spans {
         let mut spans = Spans::default();
         let sql = format!("select person_id, min(first_date), max(last_date) from ({EVENTS}) group by person_id");
         for (sql, is_death) in
-            [(sql.as_str(), false), ("select person_id, death_date, death_date from omop.death", true)]
+            [(sql.as_str(), false), ("select person_id, death_date as first_date, death_date as last_date from omop.death", true)]
         {
             for_each(session, sql, |batch| {
                 let Some(ids) = batch.column(0).as_primitive_opt::<Int64Type>() else { return };
@@ -118,6 +118,11 @@ impl Spans {
         Ok(spans)
     }
 
+    /// The keys of the observation periods that all known persons have or had.
+    pub fn keys(&self, source_id: &str) -> impl Iterator<Item = i64> {
+        self.patients.values().map(move |patient| period_key(source_id, patient))
+    }
+
     /// The observation periods, one per person, until death at the latest; each with the logical id of its Patient.
     pub fn rows(mut self, source_id: &str) -> Vec<(Box<str>, ObservationPeriod)> {
         let mut spans: Vec<_> = self.spans.into_iter().collect();
@@ -126,9 +131,8 @@ impl Spans {
         for (person_id, (first, last)) in spans {
             let Some(patient) = self.patients.remove(&person_id) else { continue };
             let last = self.deaths.get(&person_id).map_or(last, |death| last.min(*death)).max(first);
-            let name = format!("Patient/{patient}");
             let period = ObservationPeriod {
-                observation_period_id: omop_key(source_id, &name, "observation_period", ""),
+                observation_period_id: period_key(source_id, &patient),
                 person_id,
                 observation_period_start_date: first,
                 observation_period_end_date: last,
@@ -138,6 +142,10 @@ impl Spans {
         }
         rows
     }
+}
+
+fn period_key(source_id: &str, patient_id: &str) -> i64 {
+    omop_key(source_id, &format!("Patient/{patient_id}"), "observation_period", "")
 }
 
 /// The description of the source: one row.

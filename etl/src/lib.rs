@@ -3,6 +3,8 @@
 mod account;
 mod derive;
 mod document;
+#[cfg(test)]
+mod end_to_end;
 mod error;
 mod existing;
 mod extract;

@@ -298,11 +298,11 @@ impl<'l> Loading<'l> {
         let views: [Arc<crate::view::View>; 0] = [];
         let mut sink = Sink::open(transaction, &views, &origin, false).await?;
         let gone = removed.entry("observation_period".into()).or_default();
+        if self.existing.is_some() {
+            gone.extend(spans.keys(&self.options.source_id));
+        }
         for (patient, period) in spans.rows(&self.options.source_id) {
             let id = period.observation_period_id;
-            if self.existing.is_some() {
-                gone.insert(id);
-            }
             sink.omop_row(&Row::from(period));
             sink.trace("observation_period", id, ("Patient", &patient), None, "");
             sink.flush(false)?;

@@ -133,6 +133,19 @@ impl<'d> Deserializer<'d> for Element<'d> {
         }
     }
 
+    /// A struct is an object; serde would take an array for one.
+    fn deserialize_struct<V: Visitor<'d>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, WrongType> {
+        match self.kind() {
+            Kind::Array => Err(WrongType::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, WrongType> {
         visitor.visit_unit()
     }
@@ -140,7 +153,7 @@ impl<'d> Deserializer<'d> for Element<'d> {
     forward_to_deserialize_any! {
         <V: Visitor<'d>>
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier
+        tuple_struct map identifier
     }
 }
 

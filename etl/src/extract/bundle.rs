@@ -46,7 +46,7 @@ impl<'b> Head<'b> {
     pub fn of(bytes: &'b [u8], place: Range<usize>) -> Head<'b> {
         let text = &bytes[place];
         let mut head = Head::default();
-        skim::members(text, 0, |name, start| {
+        let end = skim::members(text, 0, |name, start| {
             let end = skim::value(text, start)?;
             match name {
                 b"resourceType" => head.resource_type = skim::plain_string(text, start..end),
@@ -66,7 +66,8 @@ impl<'b> Head<'b> {
             }
             Some(end)
         });
-        head
+        // What is broken must not stand in the way of a sound version.
+        if end.is_some_and(|end| skim::space(text, end) == text.len()) { head } else { Head::default() }
     }
 }
 

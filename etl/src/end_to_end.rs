@@ -1,0 +1,271 @@
+//! Files to a lake and back, over small inputs of our own and, where it is at hand, over real ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use chrono::NaiveDate;
+use lake::{AsOf, Config, Lake};
+
+use crate::{Error, MedicationRequestPolicy, Options, Outcome, run};
+
+fn options(run_id: &str, sources: &[&Path]) -> Options {
+    Options {
+        sources: sources.iter().map(|path| path.display().to_string()).collect(),
+        source_id: "test".into(),
+        run_id: run_id.into(),
+        started_at: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap(),
+        keep_raw: true,
+        medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
+        keep_address: false,
+        threads: 2,
+    }
+}
+
+async fn load(lake: &Lake, run_id: &str, sources: &[&Path]) -> Outcome {
+    let outcome = run(lake, &options(run_id, sources), &|_| ()).await.unwrap();
+    assert!(outcome.accounting.balances());
+    outcome
+}
+
+async fn lake_in(folder: &Path) -> Lake {
+    Lake::open(&Config::folder(folder)).await.unwrap()
+}
+
+async fn query(lake: &Lake, sql: &str) -> Vec<String> {
+    let session = lake.session(&AsOf::Latest).await.unwrap();
+    let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
+    let mut rows = Vec::new();
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let cell =
+                |column: &arrow::array::ArrayRef| arrow::util::display::array_value_to_string(column, row).unwrap();
+            rows.push(batch.columns().iter().map(cell).collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows
+}
+
+/// The same rows, whatever their order, in all tables that must not depend on the run.
+async fn content(lake: &Lake) -> BTreeMap<String, Vec<String>> {
+    let mut content = BTreeMap::new();
+    for table in lake.tables().await.unwrap() {
+        let own = ["pipeline_run_id", "persisted_at", "ingested_at"];
+        if table.namespace == "quality" && table.name != "crosswalk" || table.name == "cdm_source" {
+            continue;
+        }
+        let session = lake.session(&AsOf::Latest).await.unwrap();
+        let frame = session.table(format!("{}.{}", table.namespace, table.name)).await.unwrap();
+        let columns = frame.schema().fields().iter().map(|field| field.name().clone());
+        let columns: Vec<_> =
+            columns.filter(|name| !own.contains(&name.as_str())).map(|name| format!("\"{name}\"")).collect();
+        let mut rows =
+            query(lake, &format!("select {} from {}.{}", columns.join(", "), table.namespace, table.name)).await;
+        rows.sort();
+        content.insert(table.to_string(), rows);
+    }
+    content
+}
+
+fn assert_same(now: &BTreeMap<String, Vec<String>>, before: &BTreeMap<String, Vec<String>>) {
+    for (table, rows) in now {
+        let old = before.get(table).map(Vec::as_slice).unwrap_or_default();
+        let new: Vec<_> = rows.iter().filter(|row| !old.contains(row)).collect();
+        let gone: Vec<_> = old.iter().filter(|row| !rows.contains(row)).collect();
+        assert!(rows == old, "{table}: new {new:#?}, gone {gone:#?}, {} rows, {} before", rows.len(), old.len());
+    }
+    assert!(now.keys().eq(before.keys()));
+}
+
+const PATIENT: &str = r#"{"resourceType":"Patient","id":"p","meta":{"versionId":"1","lastUpdated":"2024-01-01T00:00:00Z"},"gender":"male","birthDate":"1980-05-06","identifier":[{"system":"urn:mrn","value":"77"}],"address":[{"state":"MA","postalCode":"02139","country":"US"}]}"#;
+const ENCOUNTER: &str = r#"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/p"},"period":{"start":"2024-03-01T10:00:00Z","end":"2024-03-01T11:00:00Z"}}"#;
+const CONDITION: &str = r#"{"resourceType":"Condition","id":"c","code":{"coding":[{"system":"http://snomed.info/sct","code":"44054006"}]},"subject":{"reference":"Patient?identifier=urn:mrn|77"},"encounter":{"reference":"Encounter/e"},"onsetDateTime":"2024-02-01"}"#;
+const CLAIM: &str = r#"{"resourceType":"Claim","id":"x","status":"active"}"#;
+
+#[tokio::test]
+async fn any_order_of_files_gives_the_same_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    fs::create_dir_all(&a).unwrap();
+    fs::create_dir_all(&b).unwrap();
+    fs::write(a.join("1.ndjson"), format!("\u{feff}{CONDITION}\r\n\n{CLAIM}\r\n")).unwrap();
+    fs::write(a.join("2.ndjson"), format!("{ENCOUNTER}\n{PATIENT}")).unwrap();
+    let entries = [PATIENT, CLAIM, ENCOUNTER, CONDITION].map(|json| format!("{{\"resource\":{json}}}")).join(",\n  ");
+    fs::write(b.join("bundle.json"), format!("{{\"resourceType\":\"Bundle\",\n\"entry\":[{entries}]}}")).unwrap();
+    let (first, second) = (lake_in(&folder.path().join("l1")).await, lake_in(&folder.path().join("l2")).await);
+    let outcome = load(&first, "r1", &[&a]).await;
+    let total = outcome.accounting.total();
+    assert_eq!((total.read, total.mapped, total.excluded, total.rejected), (4, 3, 1, 0), "{outcome:?}");
+    assert_eq!(outcome.exclusions, BTreeMap::from([("Claim no_omop_target".to_owned(), 1)]));
+    load(&second, "r2", &[&b]).await;
+    assert_eq!(content(&first).await, content(&second).await);
+    assert_eq!(
+        query(
+            &first,
+            "select p.year_of_birth, v.visit_start_date, c.condition_start_date, c.condition_source_value, o.observation_period_start_date, o.observation_period_end_date, c.visit_occurrence_id = v.visit_occurrence_id
+             from omop.person p join omop.visit_occurrence v on v.person_id = p.person_id join omop.condition_occurrence c on c.person_id = p.person_id join omop.observation_period o on o.person_id = p.person_id"
+        )
+        .await,
+        ["1980|2024-03-01|2024-02-01|44054006|2024-02-01|2024-03-01|true"]
+    );
+    assert_eq!(
+        query(&first, "select id, patient_id, encounter_id, onset_datetime from fhir.condition").await,
+        ["c|p|e|2024-02-01T00:00:00"]
+    );
+    assert_eq!(query(&first, "select count(*) from omop.cdm_source").await, ["1"]);
+}
+
+#[tokio::test]
+async fn runs_repeat_change_and_delete() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION, CLAIM].join("\n")).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let before = content(&lake).await;
+    let again = load(&lake, "r1", &[&file]).await;
+    assert!(again.already_committed);
+    assert_eq!(again.accounting.total().mapped, 3);
+    let repeated = load(&lake, "r2", &[&file]).await;
+    assert_eq!((repeated.already_committed, repeated.unchanged, repeated.accounting.total().mapped), (false, 3, 3));
+    assert_same(&content(&lake).await, &before);
+
+    // An event alone finds its patient and visit in the lake, also by an identifier.
+    let later = CONDITION.replace("2024-02-01", "2023-02-01");
+    fs::write(&file, &later).unwrap();
+    let changed = load(&lake, "r3", &[&file]).await;
+    assert_eq!((changed.unchanged, changed.accounting.total().mapped), (0, 1), "{changed:?}");
+    let rows = "select condition_start_date, visit_occurrence_id is not null from omop.condition_occurrence";
+    assert_eq!(query(&lake, rows).await, ["2023-02-01|true"]);
+    assert_eq!(query(&lake, "select id, onset_datetime from fhir.condition").await, ["c|2023-02-01T00:00:00"]);
+    let period = "select observation_period_start_date, observation_period_end_date from omop.observation_period";
+    assert_eq!(query(&lake, period).await, ["2023-02-01|2024-03-01"]);
+    let crosswalk = "select count(*), count(distinct omop_id) from quality.crosswalk";
+    assert_eq!(query(&lake, crosswalk).await, ["4|4"]);
+
+    let refuted =
+        later.replace("\"code\":{", "\"verificationStatus\":{\"coding\":[{\"code\":\"entered-in-error\"}]},\"code\":{");
+    fs::write(&file, &refuted).unwrap();
+    let outcome = load(&lake, "r4", &[&file]).await;
+    assert_eq!(outcome.accounting.total().excluded, 1, "{outcome:?}");
+    assert_eq!(query(&lake, "select count(*) from omop.condition_occurrence").await, ["0"]);
+    assert_eq!(query(&lake, "select verification_status from fhir.condition").await, ["entered-in-error"]);
+    assert_eq!(query(&lake, period).await, ["2024-03-01|2024-03-01"]);
+
+    let deletion = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Encounter/e"}}]}"#;
+    fs::write(&file, deletion).unwrap();
+    load(&lake, "r5", &[&file]).await;
+    assert_eq!(query(&lake, "select count(*) from omop.visit_occurrence").await, ["0"]);
+    assert_eq!(query(&lake, "select count(*) from fhir.encounter").await, ["0"]);
+    assert_eq!(
+        query(&lake, "select op from raw.resource_version where resource_type = 'Encounter' order by op").await,
+        ["delete", "put"]
+    );
+    assert_eq!(query(&lake, "select omop_table from quality.crosswalk").await, ["person"]);
+}
+
+#[tokio::test]
+async fn of_several_versions_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let newer = PATIENT.replace("2024-01-01T", "2024-05-01T").replace("1980", "1981");
+    fs::write(&file, [&newer, PATIENT, &newer].join("\n")).unwrap();
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let outcome = load(&lake, "r1", &[&file]).await;
+    let expected = [("Patient duplicate", 1), ("Patient superseded_version", 1)];
+    assert_eq!(outcome.exclusions, expected.map(|(key, count)| (key.to_owned(), count)).into());
+    assert_eq!(query(&lake, "select year_of_birth from omop.person").await, ["1981"]);
+}
+
+/// Each file of `testdata/bad` says in its name what must be said about it.
+#[tokio::test]
+async fn bad_records_are_rejected_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/bad"));
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let truncated = folder.path().join("Patient-2-damaged_gzip.ndjson.gz");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    std::io::Write::write_all(&mut packed, format!("{}\n{PATIENT}", PATIENT.replace("\"p\"", "\"whole\"")).as_bytes())
+        .unwrap();
+    let packed = packed.finish().unwrap();
+    fs::write(&truncated, &packed[..packed.len() - 60]).unwrap();
+    let outcome = load(&lake, "r1", &[bad, &truncated]).await;
+    let mut expected = vec!["Patient-2-damaged_gzip.ndjson.gz".to_owned()];
+    expected.extend(fs::read_dir(bad).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()));
+    expected.retain(|name| !name.starts_with("none"));
+    expected.sort();
+    let rejected =
+        query(&lake, "select file, resource_type, line, reason, coalesce(field, ''), detail from quality.rejected")
+            .await;
+    let mut found: Vec<String> = Vec::new();
+    for row in &rejected {
+        let cells: Vec<_> = row.split('|').collect();
+        let file = Path::new(cells[0]).file_name().unwrap().to_str().unwrap();
+        // `<what stands there>-<line>-<reason>.<extension>`, the first part free.
+        let told = format!("{}-{}.", cells[2], cells[3]);
+        assert!(file.contains(&told), "{row}");
+        assert!(!cells[5].contains("secret"), "{row}");
+        found.push(file.to_owned());
+    }
+    found.sort();
+    assert_eq!(found, expected);
+    let good = fs::read_dir(bad).unwrap().count() as u64;
+    assert!(outcome.accounting.total().mapped >= good - 2, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_one_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let error = run(&lake, &options("r", &[Path::new("/no/such")]), &|_| ()).await.unwrap_err();
+    assert!(matches!(error, Error::NoSuchSource { .. }));
+    assert!(lake.tables().await.unwrap().is_empty());
+}
+
+fn shared(test: &str, path: &str) -> Option<std::path::PathBuf> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{} is missing", path.display());
+    #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
+    {
+        eprintln!("SKIPPED {test}: {} is missing", path.display());
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_public_sample_is_taken_whole() {
+    let Some(input) = shared("a_public_sample_is_taken_whole", "fhir/synthea-smart-r4/ndjson") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let outcome = load(&lake, "r1", &[&input]).await;
+    let total = outcome.accounting.total();
+    assert_eq!((total.read, total.rejected), (45_123, 0), "{outcome:#?}");
+    assert_eq!(query(&lake, "select count(*) from omop.person").await, ["150"]);
+    assert_eq!(query(&lake, "select count(*) from fhir.observation").await, ["21495"]);
+    let orphans = "select count(*) from omop.measurement m left join omop.visit_occurrence v \
+                   on v.visit_occurrence_id = m.visit_occurrence_id where v.visit_occurrence_id is null";
+    assert_eq!(query(&lake, orphans).await, ["0"]);
+    let before = content(&lake).await;
+    let again = load(&lake, "r2", &[&input]).await;
+    assert_eq!(again.accounting, outcome.accounting);
+    assert_same(&content(&lake).await, &before);
+}
+
+/// Everything that public examples throw at it: nothing panics, nothing is lost.
+#[tokio::test]
+async fn odd_samples_are_accounted_for() {
+    for name in ["smart-bulk-10-patients", "us-core-examples/ndjson", "hl7-r4-examples/ndjson"] {
+        let Some(input) = shared("odd_samples_are_accounted_for", &format!("fhir/{name}")) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_in(&folder.path().join("lake")).await;
+        let outcome = load(&lake, "r1", &[&input]).await;
+        assert!(outcome.accounting.total().mapped > 0, "{outcome:#?}");
+        assert_eq!(outcome.rejections.get("(unreadable) invalid_json"), None, "{outcome:#?}");
+        let before = content(&lake).await;
+        load(&lake, "r2", &[&input]).await;
+        assert_same(&content(&lake).await, &before);
+    }
+}
