@@ -267,7 +267,8 @@ mod tests {
                 for coverage in &mapped.coverage {
                     let vocabulary_id = coverage.system.as_deref().and_then(model::vocabulary::vocabulary_of_system);
                     let source = vocabulary_id.zip(coverage.code.as_deref());
-                    let source = source.and_then(|(vocabulary_id, code)| vocabulary.concept_of_code(vocabulary_id, code));
+                    let source =
+                        source.and_then(|(vocabulary_id, code)| vocabulary.concept_of_code(vocabulary_id, code));
                     let found = found.entry(coverage.element).or_default();
                     found.known += u64::from(source.is_some() || coverage.concept_id != 0);
                     found.standard += u64::from(coverage.concept_id != 0);

@@ -14,7 +14,8 @@ pub fn from_organization(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
     let organization: Organization<'_> = draft.read()?;
     draft.gate_modifiers(&organization.modifier_extension, organization.implicit_rules.as_ref())?;
     let address = location::home(&organization.address);
-    care_site(draft, "Organization.type", organization.name.as_ref(), &organization.organization_type, address);
+    let elements = ["Organization.id", "Organization.name", "Organization.type"];
+    care_site(draft, elements, organization.name.as_ref(), &organization.organization_type, address);
     Ok(())
 }
 
@@ -22,25 +23,26 @@ pub fn from_organization(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
 pub fn from_location(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
     let place: Location<'_> = draft.read()?;
     draft.gate_modifiers(&place.modifier_extension, place.implicit_rules.as_ref())?;
-    care_site(draft, "Location.type", place.name.as_ref(), &place.location_type, place.address.as_ref());
+    let elements = ["Location.id", "Location.name", "Location.type"];
+    care_site(draft, elements, place.name.as_ref(), &place.location_type, place.address.as_ref());
     Ok(())
 }
 
 fn care_site<'d>(
     draft: &mut Draft<'d, '_>,
-    element: &'static str,
+    [id, title, kind_element]: [&'static str; 3],
     name: Option<&Str<'d>>,
     kinds: &[CodeableConcept<'d>],
     address: Option<&Address<'d>>,
 ) {
     let mut row = CareSite {
         care_site_id: draft.key("care_site", ""),
-        care_site_name: name.map(|name| draft.cut("Organization.name", name.to_cow(), 255)),
-        care_site_source_value: Some(draft.cut("Organization.id", Cow::Borrowed(draft.id()), SOURCE_VALUE)),
+        care_site_name: name.map(|name| draft.cut(title, name.to_cow(), 255)),
+        care_site_source_value: Some(draft.cut(id, Cow::Borrowed(draft.id()), SOURCE_VALUE)),
         ..CareSite::default()
     };
     for (index, kind) in kinds.iter().filter(|kind| !kind.coding.is_empty()).enumerate() {
-        let resolved = draft.resolve(element, kind, Priority::Clinical);
+        let resolved = draft.resolve(kind_element, kind, Priority::Clinical);
         let place = resolved.targets.iter().find(|target| target.domain == Domain::Visit);
         if index == 0 || place.is_some() {
             row.place_of_service_source_value = resolved.source_value;

@@ -229,10 +229,7 @@ mod tests {
         let open = r#","period":{"start":"2024-01-02T10:00:00Z"}"#;
         let still = format!("discharged_to_concept_id: Some({})", super::rule::DISCHARGE_STILL_PATIENT);
         let visit = &rows(&encounter("in-progress", "IMP", open), "visit_occurrence")[0];
-        assert_says(
-            visit,
-            &["visit_end_date: 2025-01-01, visit_end_datetime: None", &still],
-        );
+        assert_says(visit, &["visit_end_date: 2025-01-01, visit_end_datetime: None", &still]);
         let visit = &rows(&encounter("in-progress", "AMB", open), "visit_occurrence")[0];
         assert_says(
             visit,
