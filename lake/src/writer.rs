@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::array::{Array, ArrayRef, make_comparator, new_null_array};
 use arrow::compute::{CastOptions, SortColumn, SortOptions, cast_with_options, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -320,11 +320,24 @@ fn sort(layout: &Layout, pending: Vec<RecordBatch>) -> Result<RecordBatch> {
         .filter_map(|name| rows.column_by_name(name))
         .map(|values| SortColumn { values: values.clone(), options: Some(SortOptions::default()) })
         .collect();
-    if columns.is_empty() {
+    // Most callers hand rows over in order.
+    if is_sorted(&columns, rows.num_rows()).map_err(failed)? {
         return Ok(rows);
     }
     let order = lexsort_to_indices(&columns, None).map_err(failed)?;
     take_record_batch(&rows, &order).map_err(failed)
+}
+
+fn is_sorted(columns: &[SortColumn], rows: usize) -> Result<bool, arrow::error::ArrowError> {
+    let comparators = columns
+        .iter()
+        .map(|column| make_comparator(&column.values, &column.values, SortOptions::default()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ordered = |row: &usize| {
+        let unequal = comparators.iter().map(|compare| compare(row - 1, *row)).find(|order| order.is_ne());
+        unequal.is_none_or(|order| order.is_lt())
+    };
+    Ok((1..rows).all(|row| ordered(&row)))
 }
 
 fn properties(layout: &Layout) -> WriterProperties {
@@ -354,4 +367,42 @@ pub(crate) fn flush_to_disk(path: &Path) -> Result<()> {
         folder_file.sync_all().map_err(Error::file(folder, "flushed"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{files_below, lake, query, rows, spec, stamp, write};
+    use crate::{Config, Lake, TableSpec};
+
+    #[tokio::test]
+    async fn few_rows_are_sorted_and_say_so() {
+        let (_folder, lake) = lake().await;
+        let sorted = TableSpec { sort: vec!["name".into(), "id".into()], ..spec("a") };
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        let files = write(&mut transaction, &sorted, &[rows([31, 5, 22]), rows([1, 12, 15])]).await;
+        assert_eq!(files.files[0].1.sort_order_id(), Some(1));
+        transaction.append(&sorted.name, files);
+        let more = vec![rows(0..200_000), rows(0..200_000)];
+        let many = write(&mut transaction, &TableSpec { name: spec("b").name, ..sorted.clone() }, &more).await;
+        assert_eq!(many.files[0].1.sort_order_id(), None);
+        transaction.append(&spec("b").name, many);
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select id from t.a").await, "1\n31\n12\n22\n5\n15");
+        assert_eq!(query(&lake, "select count(*), sum(id) from t.b").await, "400000 39999800000");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let lake = Lake::open(&Config::folder(folder.path())).await.unwrap();
+        // Root may write anywhere, so that a file in the way has to do.
+        std::fs::create_dir_all(folder.path().join("warehouse/t/a")).unwrap();
+        std::fs::write(folder.path().join("warehouse/t/a/data"), "").unwrap();
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        let mut writer = transaction.writer(&spec("a")).await.unwrap();
+        let error = writer.write(&rows(0..1)).unwrap_err().to_string();
+        assert!(error.contains("warehouse/t/a/data` cannot be created"), "{error}");
+        drop(transaction);
+        assert!(files_below(folder.path(), ".parquet").is_empty());
+    }
 }
