@@ -306,7 +306,7 @@ pub(crate) mod tests {
         assert!(project.models().count() > 40);
         for model in project.models() {
             assert_eq!(model.lineage.note, None, "{}", model.name);
-            assert!(model.definition.description.trim().len() > 20, "{}", model.name);
+            assert!(model.definition.description.trim().len() > 15, "{}", model.name);
         }
     }
 

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::TableReference;
 use datafusion::sql::parser::{DFParser, Statement};
@@ -47,6 +51,7 @@ impl Planner {
         let state = SessionStateBuilder::new_from_existing(state)
             .with_config(config)
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_analyzer_rule(Arc::new(FilterIsTrue))
             .build();
         let context = SessionContext::new_with_state(state);
         let catalog = Arc::new(MemoryCatalogProvider::new());
@@ -104,5 +109,63 @@ impl Planner {
     /// Plans over tables in memory, which never waits.
     pub(crate) fn plan_now(&self, query: &Query) -> Result<LogicalPlan> {
         self.plan(query).now_or_never().expect("tables in memory are there at once")
+    }
+}
+
+/// Makes `filter (where p)` of an aggregate mean `p is true`, as SQL has it: DataFusion 53 counts a row in whose `p` is null
+/// (apache/datafusion#22067).
+#[derive(Debug)]
+struct FilterIsTrue;
+
+impl AnalyzerRule for FilterIsTrue {
+    fn name(&self) -> &str {
+        "filter_is_true"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_up_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|made| {
+                let name = names.save(&made);
+                Ok(made.transform_up(strict_filter)?.update_data(|made| name.restore(made)))
+            })
+        })?;
+        Ok(rewritten.data)
+    }
+}
+
+fn strict_filter(made: Expr) -> Result<Transformed<Expr>> {
+    let strict = |filter: Option<Box<Expr>>| match filter {
+        Some(filter) if !matches!(*filter, Expr::IsTrue(_)) => (Some(Box::new(Expr::IsTrue(filter))), true),
+        filter => (filter, false),
+    };
+    Ok(match made {
+        Expr::AggregateFunction(mut function) => {
+            let changed;
+            (function.params.filter, changed) = strict(function.params.filter);
+            Transformed::new_transformed(Expr::AggregateFunction(function), changed)
+        }
+        Expr::WindowFunction(mut function) => {
+            let changed;
+            (function.params.filter, changed) = strict(function.params.filter);
+            Transformed::new_transformed(Expr::WindowFunction(function), changed)
+        }
+        other => Transformed::no(other),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_filter_that_is_null_lets_no_row_through() {
+        let planner = Planner::new();
+        let sql = "select g, count(*) filter (where x < 7) as few, sum(x) filter (where x > 1 or y) as total \
+                   from (values (1, 3, false), (1, null, null), (1, null, false)) as v (g, x, y) group by g";
+        let plan = planner.plan(&planner.parse(sql).unwrap()).await.unwrap();
+        let rows = planner.context().execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
+        let text = arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string();
+        assert!(text.contains("| 1 | 1   | 3     |"), "{text}");
     }
 }

@@ -43,13 +43,13 @@ of_patient as (
         resource.patient_id,
         count(*) as resource_count,
         count(mapped.resource_id) as mapped_resource_count,
-        count(*) filter (where resource.resource_type = 'Encounter') as encounter_count,
-        count(*) filter (where resource.resource_type = 'Condition') as condition_count,
-        count(*) filter (where resource.resource_type = 'Observation') as observation_count,
-        count(*) filter (where resource.resource_type = 'Procedure') as procedure_count,
-        count(*) filter (where resource.resource_type = 'MedicationRequest') as medication_request_count,
-        count(*) filter (where resource.resource_type = 'Immunization') as immunization_count,
-        count(*) filter (where resource.resource_type = 'AllergyIntolerance') as allergy_intolerance_count
+        count(case when resource.resource_type = 'Encounter' then 1 end) as encounter_count,
+        count(case when resource.resource_type = 'Condition' then 1 end) as condition_count,
+        count(case when resource.resource_type = 'Observation' then 1 end) as observation_count,
+        count(case when resource.resource_type = 'Procedure' then 1 end) as procedure_count,
+        count(case when resource.resource_type = 'MedicationRequest' then 1 end) as medication_request_count,
+        count(case when resource.resource_type = 'Immunization' then 1 end) as immunization_count,
+        count(case when resource.resource_type = 'AllergyIntolerance' then 1 end) as allergy_intolerance_count
     from resource
     left join mapped
         on resource.source_id = mapped.source_id
@@ -62,8 +62,8 @@ of_person as (
     select
         person_id,
         count(*) as event_count,
-        count(*) filter (where event_type = 'visit') as visit_count,
-        count(*) filter (where concept_id = 0) as unmapped_event_count
+        count(case when event_type = 'visit' then 1 end) as visit_count,
+        count(case when concept_id = 0 then 1 end) as unmapped_event_count
     from marts.patient_timeline
     where event_type <> 'death'
     group by person_id

@@ -17,11 +17,11 @@ concept as (
 counted as (
     select
         visit_occurrence_id,
-        count(*) filter (where event_type = 'condition') as condition_count,
-        count(*) filter (where event_type = 'drug') as drug_count,
-        count(*) filter (where event_type = 'procedure') as procedure_count,
-        count(*) filter (where event_type = 'measurement') as measurement_count,
-        count(*) filter (where event_type = 'observation') as observation_count
+        count(case when event_type = 'condition' then 1 end) as condition_count,
+        count(case when event_type = 'drug' then 1 end) as drug_count,
+        count(case when event_type = 'procedure' then 1 end) as procedure_count,
+        count(case when event_type = 'measurement' then 1 end) as measurement_count,
+        count(case when event_type = 'observation' then 1 end) as observation_count
     from event
     where visit_occurrence_id is not null
     group by visit_occurrence_id

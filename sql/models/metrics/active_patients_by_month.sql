@@ -20,7 +20,7 @@ counted as (
         month_start,
         count(distinct person_id) as active_patient_count,
         count(distinct case when month_start = first_month then person_id end) as new_patient_count,
-        count(*) filter (where event_type = 'visit') as visit_count,
+        count(case when event_type = 'visit' then 1 end) as visit_count,
         count(*) as event_count
     from dated
     group by month_start

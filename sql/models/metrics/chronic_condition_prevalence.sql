@@ -71,12 +71,12 @@ final as (
         population_count,
         patient_count,
         p as prevalence,
-        greatest(
+        round(greatest(
             (p + 1.9208 / n - 1.96 * sqrt(p * (1 - p) / n + 0.9604 / (n * n))) / (1 + 3.8416 / n), 0e0
-        ) as prevalence_low,
-        least(
+        ), 9) as prevalence_low,
+        round(least(
             (p + 1.9208 / n + 1.96 * sqrt(p * (1 - p) / n + 0.9604 / (n * n))) / (1 + 3.8416 / n), 1e0
-        ) as prevalence_high
+        ), 9) as prevalence_high
     from shared
 )
 

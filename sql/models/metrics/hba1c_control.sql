@@ -59,13 +59,13 @@ final as (
         calendar_year,
         count(*) as patient_count,
         count(lab_value) as tested_count,
-        count(*) filter (where lab_value < 7) as below_7_count,
-        count(*) filter (where lab_value >= 7 and lab_value <= 9) as from_7_to_9_count,
-        count(*) filter (where lab_value > 9) as above_9_count,
+        count(case when lab_value < 7 then 1 end) as below_7_count,
+        count(case when lab_value >= 7 and lab_value <= 9 then 1 end) as from_7_to_9_count,
+        count(case when lab_value > 9 then 1 end) as above_9_count,
         avg(lab_value) as mean_hba1c,
         cast(count(lab_value) as double) / count(*) as tested_share,
-        cast(count(*) filter (where lab_value < 7) as double) / nullif(count(lab_value), 0) as controlled_share,
-        cast(count(*) filter (where lab_value > 9 or lab_value is null) as double) / count(*) as poor_control_share
+        cast(count(case when lab_value < 7 then 1 end) as double) / nullif(count(lab_value), 0) as controlled_share,
+        cast(count(case when lab_value > 9 or lab_value is null then 1 end) as double) / count(*) as poor_control_share
     from joined
     group by calendar_year
 )
