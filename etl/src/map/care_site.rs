@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use model::fhir::{Address, CodeableConcept, Location, Organization, Str};
-use model::omop::CareSite;
+use model::omop::{CareSite, NO_MATCHING_CONCEPT};
 
 use super::draft::{Draft, SOURCE_VALUE};
 use super::{Judgement, location};
@@ -46,10 +46,9 @@ fn care_site<'d>(
         let place = resolved.targets.iter().find(|target| target.domain == Domain::Visit);
         if index == 0 || place.is_some() {
             row.place_of_service_source_value = resolved.source_value;
+            row.place_of_service_concept_id = Some(place.map_or(NO_MATCHING_CONCEPT, |place| place.concept_id));
         }
-        // A kind that is no kind of visit says nothing about the place of service.
-        if let Some(place) = place {
-            row.place_of_service_concept_id = Some(place.concept_id);
+        if place.is_some() {
             break;
         }
     }
@@ -69,7 +68,7 @@ mod tests {
         let site = &rows(json, "care_site")[0];
         for expected in [
             r#"care_site_name: Some("Clinic")"#,
-            "place_of_service_concept_id: None",
+            "place_of_service_concept_id: Some(0)",
             r#"place_of_service_source_value: Some("prov")"#,
             r#"care_site_source_value: Some("o")"#,
         ] {
