@@ -85,9 +85,10 @@ impl Spans {
     pub async fn read(session: &SessionContext, persons: &HashSet<i64>) -> Result<Spans> {
         let mut spans = Spans::default();
         let sql = format!("select person_id, min(first_date), max(last_date) from ({EVENTS}) group by person_id");
-        for (sql, is_death) in
-            [(sql.as_str(), false), ("select person_id, death_date as first_date, death_date as last_date from omop.death", true)]
-        {
+        for (sql, is_death) in [
+            (sql.as_str(), false),
+            ("select person_id, death_date as first_date, death_date as last_date from omop.death", true),
+        ] {
             for_each(session, sql, |batch| {
                 let Some(ids) = batch.column(0).as_primitive_opt::<Int64Type>() else { return };
                 let days = |column: usize| cast(batch.column(column), &DataType::Date32).ok();

@@ -94,11 +94,6 @@ impl<'d> Resource<'d> {
     pub fn read<T: Deserialize<'d>>(&self) -> Result<T, WrongType> {
         self.element.read()
     }
-
-    /// The resource's JSON as it was written.
-    pub fn text(&self) -> &'d str {
-        self.element.text()
-    }
 }
 
 impl<'d> Element<'d> {

@@ -265,7 +265,8 @@ async fn odd_samples_are_accounted_for() {
         assert!(outcome.accounting.total().mapped > 0, "{outcome:#?}");
         assert_eq!(outcome.rejections.get("(unreadable) invalid_json"), None, "{outcome:#?}");
         let before = content(&lake).await;
-        load(&lake, "r2", &[&input]).await;
+        let again = load(&lake, "r2", &[&input]).await;
+        assert_eq!(again.accounting, outcome.accounting);
         assert_same(&content(&lake).await, &before);
     }
 }

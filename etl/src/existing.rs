@@ -113,6 +113,8 @@ impl Existing {
                 .await?;
             }
         }
+        let known = IdSet::new(rows.clone());
+        rows.extend(survey.unsure.iter().filter(|(_, person)| known.contains(*person)).map(|(visit, _)| *visit));
         if self.tables.contains(&TableName::new("omop", "visit_detail")) {
             let mut details = Vec::new();
             let sql = "select visit_detail_id, visit_occurrence_id from omop.visit_detail";

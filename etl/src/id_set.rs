@@ -35,6 +35,7 @@ impl IdSet {
     }
 
     /// How many ids there are.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.ids.len()
     }

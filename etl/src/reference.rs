@@ -86,6 +86,18 @@ impl<'r> References<'r> {
         })
     }
 
+    /// The visit that an Encounter is a detail of, given its own `Type/id` and its `partOf`; none when it is a visit of
+    /// its own, since the other does not exist or is a part of this one.
+    pub fn visit_around(&self, name: &str, whole: &str) -> Option<i64> {
+        let Some(directory) = self.directory else {
+            return self.visit_occurrence(whole);
+        };
+        let detail = omop_key(self.source_id, name, "visit_detail", "");
+        let visit = directory.visit_of_detail.get(&detail).copied();
+        self.answers.set(mix(self.answers.get(), visit.unwrap_or_default() as u64));
+        visit
+    }
+
     /// The `visit_detail_id` of the Encounter that the reference names, when that Encounter makes a visit detail.
     pub fn visit_detail(&self, reference: &str) -> Option<i64> {
         self.row(reference, "visit_detail", &["Encounter"])

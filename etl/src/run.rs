@@ -181,6 +181,7 @@ impl<'l> Loading<'l> {
         } else {
             None
         };
+        survey.place_parts();
         Ok(Loading { lake, options, sources, meter, vocabulary, survey, existing })
     }
 

@@ -42,10 +42,24 @@ pub struct Survey {
     pub keys: IdSet,
     /// Rows that references ask for and that the input does not make; only when the lake holds something.
     pub wanted: IdSet,
+    /// Visits of the input and their persons, where these are not in the input; only when the lake holds something.
+    pub unsure: Vec<(i64, i64)>,
     /// Identifiers that references ask for; only when the lake holds something.
     pub wanted_identifiers: HashSet<u64>,
+    parts: Vec<Part>,
     /// Rows that the input takes away; only when the lake holds something.
     pub absent: HashSet<i64>,
+}
+
+impl Survey {
+    /// Decides which Encounters are details of others; to be called when all visits are known.
+    pub fn place_parts(&mut self) {
+        if !self.parts.is_empty() {
+            let mut rows = self.directory.rows.iter().collect();
+            self.directory.visit_of_detail.extend(place_parts(&self.parts, &mut rows));
+            self.directory.rows = IdSet::new(rows);
+        }
+    }
 }
 
 /// One version of a resource in the input.
@@ -274,21 +288,21 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
     let counts = |candidate: &Candidate| candidate.present && winners.get(&candidate.name).is_none_or(|rows| *rows);
     let persons = all.persons.iter().filter(|candidate| counts(candidate)).map(|candidate| candidate.id);
     let persons = IdSet::new(persons.collect());
-    let exists = |candidate: &Candidate| {
-        counts(candidate) && (candidate.person_id == 0 || lake_holds_something || persons.contains(candidate.person_id))
-    };
+    let has_person = |candidate: &Candidate| candidate.person_id == 0 || persons.contains(candidate.person_id);
+    let exists = |candidate: &Candidate| counts(candidate) && has_person(candidate);
+    let unsure = all.others.iter().filter(|candidate| counts(candidate) && !has_person(candidate));
+    let unsure = unsure.filter(|_| lake_holds_something).map(|candidate| (candidate.id, candidate.person_id)).collect();
     let mut rows: Vec<_> =
         all.others.iter().filter(|candidate| exists(candidate)).map(|candidate| candidate.id).collect();
     rows.extend(persons.iter());
     let absent = all.others.iter().filter(|candidate| !candidate.present);
     let absent = absent.filter(|candidate| winners.get(&candidate.name).is_none_or(|rows| !rows));
     let absent = absent.map(|candidate| candidate.id).collect();
-    all.parts.retain(|part| exists(&part.candidate));
-    let visit_of_detail = place_parts(&all.parts, &mut rows);
+    all.parts.retain(|part| counts(&part.candidate) && (lake_holds_something || has_person(&part.candidate)));
     Survey {
         directory: Directory {
             rows: IdSet::new(rows),
-            visit_of_detail,
+            visit_of_detail: HashMap::new(),
             last_visits: all.last_visits,
             identifiers: all.identifiers.into_iter().collect(),
             practitioner_of_role: all.practitioners.into_iter().collect(),
@@ -297,6 +311,8 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
         losers,
         keys: IdSet::new(all.keys),
         wanted: IdSet::new(all.wanted),
+        unsure,
+        parts: all.parts,
         wanted_identifiers: all.wanted_identifiers,
         absent,
     }
@@ -329,7 +345,9 @@ fn place_parts(parts: &[Part], rows: &mut Vec<i64>) -> HashMap<i64, i64> {
             chain.push(at);
             at = *whole;
         }
-        let around = if visits.contains(at) { Some(at) } else { chain.pop().filter(|top| *top != part.visit_id) };
+        // What an earlier run took for a visit of its own may be a part by now: only what is no part counts.
+        let exists = visits.contains(at) && !whole_of.contains_key(&at);
+        let around = if exists { Some(at) } else { chain.pop().filter(|top| *top != part.visit_id) };
         match around {
             Some(visit) => {
                 visit_of_detail.insert(part.detail_id, visit);
@@ -373,9 +391,11 @@ mod tests {
     #[test]
     fn a_part_belongs_to_the_outermost_visit_there_is() {
         let mut rows = vec![1];
-        let details = place_parts(&[part(2, 1), part(3, 2), part(5, 4), part(6, 5)], &mut rows);
+        let details = place_parts(&[part(2, 1), part(3, 2), part(5, 4), part(6, 5), part(7, 7)], &mut rows);
         assert_eq!(details, HashMap::from([(102, 1), (103, 1), (106, 5)]));
         rows.sort_unstable();
-        assert_eq!(rows, [1, 5, 102, 103, 106]);
+        assert_eq!(rows, [1, 5, 7, 102, 103, 106]);
+        let mut rows = vec![7];
+        assert_eq!(place_parts(&[part(7, 7)], &mut rows), HashMap::new());
     }
 }

@@ -201,7 +201,6 @@ mod tests {
     use model::fhir::Observation;
 
     use super::super::Tape;
-    use super::*;
 
     fn error(json: &str) -> (String, String) {
         let mut tape = Tape::default();

@@ -19,7 +19,8 @@ pub const SOURCE_VALUE: usize = 50;
 pub struct Draft<'d, 'c> {
     /// What the mapping may know.
     pub context: Context<'c>,
-    resource: Resource<'d>,
+    /// The resource.
+    pub resource: Resource<'d>,
     name: String,
     mapped: Mapped<'d>,
     /// (table, part) of the rows so far.

@@ -68,7 +68,8 @@ pub fn from_encounter(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
     stay.care_site_id = draft.care_site("Encounter.serviceProvider", encounter.service_provider.iter().chain(places));
 
     if let Some(whole) = encounter.part_of.as_ref().and_then(literal) {
-        if let Some(visit_occurrence_id) = draft.context.references.visit_occurrence(&whole) {
+        let name = format!("Encounter/{}", draft.resource.id);
+        if let Some(visit_occurrence_id) = draft.context.references.visit_around(&name, &whole) {
             let parent_visit_detail_id = draft.context.references.visit_detail(&whole);
             visit_detail::push(draft, stay, start, end, visit_occurrence_id, parent_visit_detail_id);
             return Ok(());
@@ -300,9 +301,11 @@ mod tests {
     fn a_part_of_a_visit_is_a_visit_detail() {
         let rest = format!(r#"{PERIOD},"partOf":{{"reference":"Encounter/whole"}}"#);
         let json = encounter("finished", "IMP", &rest);
-        let known = only(&[("Patient/p", "person"), ("Encounter/whole", "visit_occurrence")]);
-        assert!(rows_with(&json, "visit_occurrence", &known).is_empty());
+        let mut known = only(&[("Patient/p", "person"), ("Encounter/whole", "visit_occurrence")]);
         let visit = omop_key("test", "Encounter/whole", "visit_occurrence", "");
+        let detail = omop_key("test", "Encounter/e", "visit_detail", "");
+        known.directory.as_mut().unwrap().visit_of_detail.insert(detail, visit);
+        assert!(rows_with(&json, "visit_occurrence", &known).is_empty());
         assert_says(
             &rows_with(&json, "visit_detail", &known)[0],
             &[
