@@ -141,8 +141,6 @@ impl Codes {
 pub struct Module {
     /// Path without `.json`, such as `asthma` or `medication/inhaler`.
     pub path: String,
-    /// The name that the file gives itself.
-    pub name: String,
     /// States in the order of the file.
     pub states: Vec<State>,
     /// Index of the state named `Initial`.

@@ -82,7 +82,8 @@ impl Shard {
 
     pub(crate) fn check(self) -> Result<Shard, Error> {
         if self.count == 0 || self.index == 0 || self.index > self.count {
-            let message = format!("`{}/{}` is no part of a whole, expected k/n with 1 <= k <= n", self.index, self.count);
+            let message =
+                format!("`{}/{}` is no part of a whole, expected k/n with 1 <= k <= n", self.index, self.count);
             return Err(Error::Option { option: "shard", message });
         }
         Ok(self)
@@ -93,7 +94,8 @@ impl FromStr for Shard {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::Option { option: "shard", message: format!("`{text}` is not of the form k/n, such as 1/4") };
+        let wrong =
+            || Error::Option { option: "shard", message: format!("`{text}` is not of the form k/n, such as 1/4") };
         let (index, count) = text.split_once('/').ok_or_else(wrong)?;
         let shard = Shard { index: index.parse().map_err(|_| wrong())?, count: count.parse().map_err(|_| wrong())? };
         shard.check()

@@ -160,7 +160,10 @@ pub(crate) fn read_table<T: DeserializeOwned>(table: &'static str, text: &str) -
 
 macro_rules! data_table {
     ($name:literal) => {
-        $crate::population::read_table($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/", $name, ".csv")))
+        $crate::population::read_table(
+            $name,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/", $name, ".csv")),
+        )
     };
 }
 pub(crate) use data_table;
@@ -188,9 +191,9 @@ impl Population {
             ages: Vec::new(),
         };
         if let Some(wanted) = &options.state {
-            population.states.retain(|state| {
-                state.code.eq_ignore_ascii_case(wanted) || state.name.eq_ignore_ascii_case(wanted)
-            });
+            population
+                .states
+                .retain(|state| state.code.eq_ignore_ascii_case(wanted) || state.name.eq_ignore_ascii_case(wanted));
             if population.states.is_empty() {
                 let message = format!("there is no state `{wanted}`, expected a name or two letters, such as MA");
                 return Err(Error::Option { option: "state", message });
@@ -221,9 +224,8 @@ impl Population {
         for band in &self.age_sex {
             for age in band.age_from..=band.age_to {
                 for (female, people) in [(false, band.male), (true, band.female)] {
-                    let survival: f64 = ((age - MORTALITY_YEARS).max(0)..age)
-                        .map(|age| 1.0 - self.yearly_death(age, female))
-                        .product();
+                    let survival: f64 =
+                        ((age - MORTALITY_YEARS).max(0)..age).map(|age| 1.0 - self.yearly_death(age, female)).product();
                     weights.push((age, female, people / f64::from(band.age_to - band.age_from + 1) / survival));
                 }
             }
@@ -245,7 +247,13 @@ impl Population {
             .filter_map(|code| self.races.iter().position(|race| race.code == *code))
             .collect();
         let hispanic = row.ethnicity == "2135-2";
-        let group = if hispanic { "hispanic" } else if row.race == "2028-9" { "asian" } else { "other" };
+        let group = if hispanic {
+            "hispanic"
+        } else if row.race == "2028-9" {
+            "asian"
+        } else {
+            "other"
+        };
         let of_group = |language: &Language| if language.group == group { language.share } else { 0.0 };
         let language = stream.weighted(self.languages.iter().map(of_group));
         let life = self.life(&mut stream, options, birth, female);
@@ -377,8 +385,6 @@ pub struct Facilities {
 pub struct Organization {
     /// Its name.
     pub name: String,
-    /// A hospital.
-    pub hospital: bool,
     /// Row of the town table.
     pub town: usize,
     /// House and street.
@@ -412,12 +418,11 @@ impl Facilities {
             let number = known.entry(&town.city).or_default();
             *number += 1;
             let mut stream = Stream::new(seed, index as u64, &format!("facility/{}/{}", town.state, town.city));
-            for (hospital, kind) in [(false, "Family Health Center"), (true, "General Hospital")] {
+            for kind in ["Family Health Center", "General Hospital"] {
                 let building: String = BuildingNumber(EN).fake_with_rng(&mut stream);
                 let street: String = StreetName(EN).fake_with_rng(&mut stream);
                 facilities.organizations.push(Organization {
                     name: format!("{} {kind}", town.city),
-                    hospital,
                     town: index,
                     street: format!("{building} {street}"),
                     phone: NumberWithFormat(EN, "555-^##-####").fake_with_rng(&mut stream),

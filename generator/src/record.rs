@@ -146,8 +146,6 @@ pub struct Medication {
     pub start: Moment,
     /// When it ended.
     pub end: Option<Moment>,
-    /// Renewed at every wellness visit.
-    pub chronic: bool,
     /// How it is taken.
     pub prescription: Prescription,
 }
@@ -228,8 +226,6 @@ pub struct Immunization {
 /// A care plan.
 #[derive(Clone, Debug)]
 pub struct CarePlan {
-    /// What.
-    pub codes: Id,
     /// Start.
     pub start: Moment,
     /// End.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::constraint::Constraints;
+#[cfg(test)]
 use crate::engine::Value;
 use crate::host::{HostAttributes, HostCodes, Risks, VitalSigns};
 use crate::module::{Id, Library, Source};
@@ -84,7 +85,8 @@ impl World {
         self.ranges[first as usize][usize::from(female)]
     }
 
-    /// The attribute of that name, for tests.
+    /// The attribute of that name.
+    #[cfg(test)]
     pub fn attribute<'a>(&self, values: &'a [Value], name: &str) -> &'a Value {
         self.library.attributes.get(name).map_or(&Value::Nil, |id| &values[id as usize])
     }

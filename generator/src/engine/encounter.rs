@@ -65,8 +65,9 @@ impl Person<'_> {
             self.scheduler.next_wellness = time + wellness_interval(self.patient.birth, time, chronic);
         }
         self.close_encounter(time, None);
-        for cursor in &mut self.cursors {
+        for cursor in self.cursors.iter_mut().filter(|cursor| cursor.in_wellness.is_some()) {
             cursor.in_wellness = None;
+            cursor.encounter_state = None;
         }
     }
 

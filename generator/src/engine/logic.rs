@@ -33,9 +33,7 @@ impl Person<'_> {
                 }
                 self.patient.races.iter().any(|row| self.world.population.races[*row].word == *race)
             }
-            Condition::Symptom(symptom, operator, value) => {
-                operator.numbers(self.symptom_strength(*symptom), *value)
-            }
+            Condition::Symptom(symptom, operator, value) => operator.numbers(self.symptom_strength(*symptom), *value),
             Condition::Observation(by, operator, operand) => {
                 let latest = match by {
                     By::Codes(lists) => {
@@ -45,9 +43,7 @@ impl Person<'_> {
                 };
                 self.observation_holds(latest, *operator, operand.as_ref())
             }
-            Condition::VitalSign(sign, operator, value) => {
-                operator.numbers(self.vital_sign(*sign, time), *value)
-            }
+            Condition::VitalSign(sign, operator, value) => operator.numbers(self.vital_sign(*sign, time), *value),
             Condition::Active(kind, by) => self.is_active(*kind, by),
             Condition::PriorState { name, since, within } => {
                 self.has_visited(cursor, *name, *since, within.map(|span| time - span))
@@ -58,12 +54,8 @@ impl Person<'_> {
             Condition::And(all) => all.iter().all(|one| self.holds(cursor, one, time)),
             Condition::Or(all) => all.iter().any(|one| self.holds(cursor, one, time)),
             Condition::Not(one) => !self.holds(cursor, one, time),
-            Condition::AtLeast(count, all) => {
-                all.iter().filter(|one| self.holds(cursor, one, time)).count() >= *count
-            }
-            Condition::AtMost(count, all) => {
-                all.iter().filter(|one| self.holds(cursor, one, time)).count() <= *count
-            }
+            Condition::AtLeast(count, all) => all.iter().filter(|one| self.holds(cursor, one, time)).count() >= *count,
+            Condition::AtMost(count, all) => all.iter().filter(|one| self.holds(cursor, one, time)).count() <= *count,
         }
     }
 

@@ -271,9 +271,7 @@ impl<'w> Person<'w> {
     pub(super) fn vital_sign(&self, sign: Id, time: Moment) -> f64 {
         match self.vital_signs[sign as usize] {
             Some(value) => value,
-            None => {
-                self.world.vital_signs.value(sign as usize, &self.latent, &self.patient, &self.attributes, time)
-            }
+            None => self.world.vital_signs.value(sign as usize, &self.latent, &self.patient, &self.attributes, time),
         }
     }
 }

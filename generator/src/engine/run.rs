@@ -75,12 +75,7 @@ impl<'w> Person<'w> {
             let module = &self.world.library.modules[frame.module];
             (module.path.as_str(), module.states[frame.state].name.as_str())
         });
-        Error::EndlessLoop {
-            module: module.into(),
-            state: state.into(),
-            patient: self.patient.index,
-            budget: BUDGET,
-        }
+        Error::EndlessLoop { module: module.into(), state: state.into(), patient: self.patient.index, budget: BUDGET }
     }
 
     fn finish_module(&mut self, cursor: usize, now: Moment) {
@@ -253,7 +248,7 @@ impl<'w> Person<'w> {
             Kind::DiagnosticReport { codes, observations } => {
                 self.report(cursor, module, *codes, observations, now);
             }
-            Kind::Vaccine { codes, .. } => self.vaccinate(cursor, *codes, now),
+            Kind::Vaccine(codes) => self.vaccinate(cursor, *codes, now),
             Kind::Symptom { symptom, probability, strength } => {
                 let stream = self.stream(module);
                 if stream.chance(*probability) {

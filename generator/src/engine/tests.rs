@@ -100,10 +100,13 @@ fn answers(before: &[(&str, Json)], condition: Json) -> bool {
 
 #[test]
 fn what_ends_between_steps_lets_the_next_run_at_that_moment() {
-    let world = world(&[("m", json!({
-        "Initial": initial("Wait"), "Wait": delay(10.0, "A"), "A": simple("Short"), "Short": delay(2.0, "B"),
-        "B": simple("Long"), "Long": delay(7.0, "C"), "C": terminal()
-    }))]);
+    let world = world(&[(
+        "m",
+        json!({
+            "Initial": initial("Wait"), "Wait": delay(10.0, "A"), "A": simple("Short"), "Short": delay(2.0, "B"),
+            "B": simple("Long"), "Long": delay(7.0, "C"), "C": terminal()
+        }),
+    )]);
     let person = lived(&world);
     assert_eq!(days(&person, "A"), [10]);
     assert_eq!(days(&person, "B"), [12]);
@@ -113,9 +116,12 @@ fn what_ends_between_steps_lets_the_next_run_at_that_moment() {
 #[test]
 fn a_guard_is_asked_on_the_grid_only() {
     let age = json!({"condition_type": "Age", "operator": ">=", "quantity": 1, "unit": "years"});
-    let world = world(&[("m", json!({
-        "Initial": initial("Guard"), "Guard": {"type": "Guard", "allow": age, "direct_transition": "A"}, "A": terminal()
-    }))]);
+    let world = world(&[(
+        "m",
+        json!({
+            "Initial": initial("Guard"), "Guard": {"type": "Guard", "allow": age, "direct_transition": "A"}, "A": terminal()
+        }),
+    )]);
     // The birthday is day 366; the first step after it is day 371.
     assert_eq!(days(&lived(&world), "A"), [371]);
 }
@@ -151,12 +157,16 @@ fn one_encounter_is_open_at_a_time() {
 
 #[test]
 fn a_second_encounter_of_a_module_closes_its_first() {
-    let world = world(&[("a", json!({"Initial": initial("One"), "One": visit("Wait"), "Wait": delay(3.0, "Two"),
-        "Two": visit("End"), "End": terminal()}))]);
+    let world = world(&[(
+        "a",
+        json!({"Initial": initial("One"), "One": visit("Wait"), "Wait": delay(3.0, "Two"),
+        "Two": visit("End"), "End": terminal()}),
+    )]);
     let mut person = lived(&world);
     assert!(person.open.is_none());
     let record = person.finish();
-    let own: Vec<i64> = record.encounters.iter().map(|encounter| day(encounter.start)).filter(|day| *day < 30).collect();
+    let own: Vec<i64> =
+        record.encounters.iter().map(|encounter| day(encounter.start)).filter(|day| *day < 30).collect();
     assert_eq!(own, [0, 7, 10]);
 }
 
@@ -176,24 +186,27 @@ fn a_wellness_visit_is_used_once_by_each_module() {
 
 #[test]
 fn a_condition_is_diagnosed_at_its_target() {
-    let world = world(&[("m", json!({"Initial": initial("Wait"), "Wait": delay(10.0, "Onset"),
-        "Onset": {"type": "ConditionOnset", "target_encounter": "Visit", "assign_to_attribute": "it",
-            "codes": code("38341003"), "direct_transition": "More"},
-        "More": delay(20.0, "Active"),
-        "Active": {"type": "Simple", "conditional_transition": [
-            {"condition": {"condition_type": "Active Condition", "codes": code("38341003")}, "transition": "Known"},
-            {"transition": "Visit"}]},
-        "Known": simple("Visit"),
-        "Visit": visit("Ask"),
-        "Ask": {"type": "Simple", "conditional_transition": [
-            {"condition": {"condition_type": "Active Condition", "referenced_by_attribute": "it"}, "transition": "Yes"},
-            {"transition": "Close"}]},
-        "Yes": simple("Close"),
-        "Close": {"type": "EncounterEnd", "direct_transition": "Later"},
-        "Later": delay(50.0, "End"),
-        "End": {"type": "ConditionEnd", "referenced_by_attribute": "it", "direct_transition": "Over"},
-        "Over": terminal()
-    }))]);
+    let world = world(&[(
+        "m",
+        json!({"Initial": initial("Wait"), "Wait": delay(10.0, "Onset"),
+            "Onset": {"type": "ConditionOnset", "target_encounter": "Visit", "assign_to_attribute": "it",
+                "codes": code("38341003"), "direct_transition": "More"},
+            "More": delay(20.0, "Active"),
+            "Active": {"type": "Simple", "conditional_transition": [
+                {"condition": {"condition_type": "Active Condition", "codes": code("38341003")}, "transition": "Known"},
+                {"transition": "Visit"}]},
+            "Known": simple("Visit"),
+            "Visit": visit("Ask"),
+            "Ask": {"type": "Simple", "conditional_transition": [
+                {"condition": {"condition_type": "Active Condition", "referenced_by_attribute": "it"}, "transition": "Yes"},
+                {"transition": "Close"}]},
+            "Yes": simple("Close"),
+            "Close": {"type": "EncounterEnd", "direct_transition": "Later"},
+            "Later": delay(50.0, "End"),
+            "End": {"type": "ConditionEnd", "referenced_by_attribute": "it", "direct_transition": "Over"},
+            "Over": terminal()
+        }),
+    )]);
     let mut person = lived(&world);
     assert!(days(&person, "Known").is_empty());
     assert_eq!(days(&person, "Yes").len(), 1);
@@ -210,11 +223,12 @@ fn a_condition_is_diagnosed_at_its_target() {
 
 #[test]
 fn a_condition_that_is_active_does_not_begin_again() {
-    let onset = |to: &str| {
-        json!({"type": "ConditionOnset", "codes": code("38341003"), "direct_transition": to})
-    };
-    let world = world(&[("m", json!({"Initial": initial("A"), "A": onset("B"), "B": onset("End"),
-        "End": {"type": "ConditionEnd", "condition_onset": "B", "direct_transition": "Over"}, "Over": terminal()}))]);
+    let onset = |to: &str| json!({"type": "ConditionOnset", "codes": code("38341003"), "direct_transition": to});
+    let world = world(&[(
+        "m",
+        json!({"Initial": initial("A"), "A": onset("B"), "B": onset("End"),
+        "End": {"type": "ConditionEnd", "condition_onset": "B", "direct_transition": "Over"}, "Over": terminal()}),
+    )]);
     let record = lived(&world).finish();
     assert_eq!(record.conditions.len(), 1);
     assert!(record.conditions[0].abatement.is_some());
@@ -242,9 +256,12 @@ fn a_submodule_sees_only_its_own_history_and_leaves_it_to_the_caller() {
 #[test]
 fn prior_states_know_since_and_within() {
     let ask_after = |wait: f64, condition: Json| {
-        let world = world(&[("m", json!({"Initial": initial("Mark"), "Mark": simple("Reset"), "Reset": simple("Again"),
+        let world = world(&[(
+            "m",
+            json!({"Initial": initial("Mark"), "Mark": simple("Reset"), "Reset": simple("Again"),
             "Again": simple("Wait"), "Wait": delay(wait, "Ask"), "Ask": ask(condition), "Yes": terminal(),
-            "No": terminal()}))]);
+            "No": terminal()}),
+        )]);
         let person = lived(&world);
         !days(&person, "Yes").is_empty()
     };
@@ -259,9 +276,7 @@ fn prior_states_know_since_and_within() {
 
 #[test]
 fn what_is_absent_compares_false() {
-    let attribute = |operator: &str, value: Json| {
-        json!({"condition_type": "Attribute", "attribute": "x", "operator": operator, "value": value})
-    };
+    let attribute = |operator: &str, value: Json| json!({"condition_type": "Attribute", "attribute": "x", "operator": operator, "value": value});
     for operator in ["==", "!=", "<", "<=", ">", ">="] {
         assert!(!answers(&[], attribute(operator, json!(1))), "{operator}");
     }
@@ -295,12 +310,17 @@ fn conditions_combine() {
     assert!(answers(&[], json!({"condition_type": "Not", "condition": no})));
     assert!(answers(&[], json!({"condition_type": "Gender", "gender": "F"})));
     assert!(answers(&[], json!({"condition_type": "Date", "operator": "==", "year": 2000})));
-    assert!(answers(&[], json!({"condition_type": "Date", "operator": "<", "date": {"year": 2000, "month": 2, "day": 1}})));
+    assert!(answers(
+        &[],
+        json!({"condition_type": "Date", "operator": "<", "date": {"year": 2000, "month": 2, "day": 1}})
+    ));
 }
 
 #[test]
 fn what_falls_through_goes_to_the_last_option() {
-    let world = world(&[("m", json!({"Initial": initial("Draw"),
+    let world = world(&[(
+        "m",
+        json!({"Initial": initial("Draw"),
         "Draw": {"type": "Simple", "distributed_transition": [
             {"distribution": 0, "transition": "A"}, {"distribution": 0, "transition": "B"}]},
         "A": terminal(),
@@ -311,7 +331,8 @@ fn what_falls_through_goes_to_the_last_option() {
             {"condition": {"condition_type": "False"}, "transition": "A"},
             {"condition": {"condition_type": "False"},
              "distributions": [{"distribution": 1, "transition": "D"}, {"distribution": 0, "transition": "A"}]}]},
-        "D": terminal()}))]);
+        "D": terminal()}),
+    )]);
     let person = lived(&world);
     assert!(days(&person, "A").is_empty());
     assert_eq!(days(&person, "D"), [0]);
@@ -348,24 +369,33 @@ fn nothing_happens_after_death() {
 
 #[test]
 fn the_earliest_death_counts() {
-    let die = |days: u32, to: &str| {
-        json!({"type": "Death", "exact": {"quantity": days, "unit": "days"}, "direct_transition": to})
-    };
-    let world = world(&[("m", json!({"Initial": initial("A"), "A": die(100, "B"), "B": die(50, "C"), "C": die(80, "D"),
-        "D": terminal()}))]);
+    let die = |days: u32, to: &str| json!({"type": "Death", "exact": {"quantity": days, "unit": "days"}, "direct_transition": to});
+    let world = world(&[(
+        "m",
+        json!({"Initial": initial("A"), "A": die(100, "B"), "B": die(50, "C"), "C": die(80, "D"),
+        "D": terminal()}),
+    )]);
     assert_eq!(day(lived(&world).finish().patient.death.unwrap()), 50);
 }
 
 #[test]
 fn long_term_medication_is_renewed_at_wellness_visits() {
-    let world = world(&[("a", json!({"Initial": initial("Order"),
+    let world = world(&[
+        (
+            "a",
+            json!({"Initial": initial("Order"),
         "Order": {"type": "MedicationOrder", "chronic": true, "assign_to_attribute": "drug",
             "codes": [{"system": "RxNorm", "code": "0", "display": "x"}], "direct_transition": "Visit"},
         "Visit": {"type": "Encounter", "wellness": true, "direct_transition": "Close"},
-        "Close": {"type": "EncounterEnd", "direct_transition": "Visit"}})),
-        ("b", json!({"Initial": initial("Wait"), "Wait": delay(400.0, "Stop"),
+        "Close": {"type": "EncounterEnd", "direct_transition": "Visit"}}),
+        ),
+        (
+            "b",
+            json!({"Initial": initial("Wait"), "Wait": delay(400.0, "Stop"),
         "Stop": {"type": "MedicationEnd", "referenced_by_attribute": "drug", "direct_transition": "End"},
-        "End": terminal()}))]);
+        "End": terminal()}),
+        ),
+    ]);
     let record = lived(&world).finish();
     let visits = record.encounters.iter().filter(|encounter| day(encounter.start) < 400).count();
     // One order by the module itself, and one per visit.
@@ -377,11 +407,12 @@ fn long_term_medication_is_renewed_at_wellness_visits() {
 
 #[test]
 fn strong_symptoms_bring_a_visit_once() {
-    let symptom = |name: &str, to: &str| {
-        json!({"type": "Symptom", "symptom": name, "exact": {"quantity": 90}, "direct_transition": to})
-    };
-    let world = world(&[("m", json!({"Initial": initial("Wait"), "Wait": delay(8.0, "A"), "A": symptom("a", "B"),
-        "B": symptom("b", "C"), "C": symptom("c", "D"), "D": symptom("d", "End"), "End": terminal()}))]);
+    let symptom = |name: &str, to: &str| json!({"type": "Symptom", "symptom": name, "exact": {"quantity": 90}, "direct_transition": to});
+    let world = world(&[(
+        "m",
+        json!({"Initial": initial("Wait"), "Wait": delay(8.0, "A"), "A": symptom("a", "B"),
+        "B": symptom("b", "C"), "C": symptom("c", "D"), "D": symptom("d", "End"), "End": terminal()}),
+    )]);
     let record = lived(&world).finish();
     let days: Vec<i64> = record.encounters.iter().map(|encounter| day(encounter.start)).take(3).collect();
     assert_eq!(days, [0, 21, 35]);
@@ -391,20 +422,20 @@ fn strong_symptoms_bring_a_visit_once() {
 fn what_a_constraint_forbids_is_not_written_but_counted() {
     let insulin = json!({"type": "MedicationOrder", "codes": [{"system": "RxNorm", "code": "106892", "display": "insulin"}],
         "direct_transition": "High"});
-    let world = world(&[("m", json!({"Initial": initial("Insulin"), "Insulin": insulin,
+    let world = world(&[(
+        "m",
+        json!({"Initial": initial("Insulin"), "Insulin": insulin,
         "High": {"type": "Observation", "category": "laboratory", "unit": "%",
             "codes": [{"system": "LOINC", "code": "4548-4", "display": "HbA1c"}],
             "exact": {"quantity": 55}, "direct_transition": "End"},
-        "End": terminal()}))]);
+        "End": terminal()}),
+    )]);
     let mut person = lived(&world);
     let record = person.finish();
     assert!(record.medications.is_empty());
     assert_eq!(person.enforced["insulin_needs_diabetes"], 1);
     assert_eq!(person.enforced["value clamped"], 1);
-    assert_eq!(
-        record.observations[0].value,
-        crate::record::ObservationValue::Quantity(20.0, Some("%".into()))
-    );
+    assert_eq!(record.observations[0].value, crate::record::ObservationValue::Quantity(20.0, Some("%".into())));
 }
 
 #[test]
@@ -427,14 +458,24 @@ fn broken_modules_name_file_state_and_field() {
         (json!({"type": "Simple"}), "field `direct_transition`: is missing"),
         (json!({"type": "Simple", "direct_transition": "Nowhere"}), "there is no state `Nowhere`"),
         (json!({"type": "Simple", "direct_transition": "End", "colour": 1}), "field `colour`"),
-        (json!({"type": "Delay", "exact": {"quantity": "2", "unit": "days"}, "direct_transition": "End"}),
-         "field `exact.quantity`: expected a number, found a text"),
+        (
+            json!({"type": "Delay", "exact": {"quantity": "2", "unit": "days"}, "direct_transition": "End"}),
+            "field `exact.quantity`: expected a number, found a text",
+        ),
         (json!({"type": "Delay", "exact": {"quantity": 2, "unit": "moons"}, "direct_transition": "End"}), "`moons`"),
         (ask(json!({"condition_type": "Weather"})), "`Weather` is no known condition"),
-        (json!({"type": "Guard", "allow": {"condition_type": "PriorState", "name": "Typo"}, "direct_transition": "End"}),
-         "no module has a state `Typo`"),
-        (json!({"type": "CallSubmodule", "submodule": "none", "direct_transition": "End"}), "there is no module `none`"),
-        (json!({"type": "Observation", "codes": code("1"), "vital_sign": "Charm", "direct_transition": "End"}), "`Charm`"),
+        (
+            json!({"type": "Guard", "allow": {"condition_type": "PriorState", "name": "Typo"}, "direct_transition": "End"}),
+            "no module has a state `Typo`",
+        ),
+        (
+            json!({"type": "CallSubmodule", "submodule": "none", "direct_transition": "End"}),
+            "there is no module `none`",
+        ),
+        (
+            json!({"type": "Observation", "codes": code("1"), "vital_sign": "Charm", "direct_transition": "End"}),
+            "`Charm`",
+        ),
     ] {
         let state = if state["conditional_transition"].is_array() {
             let mut state = state;

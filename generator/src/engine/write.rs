@@ -87,8 +87,7 @@ impl<'w> Person<'w> {
             return;
         }
         self.scheduler.renewed = Some(encounter);
-        let chronic: Vec<u32> =
-            self.active.iter().copied().filter(|slot| self.slots[*slot as usize].chronic).collect();
+        let chronic: Vec<u32> = self.active.iter().copied().filter(|slot| self.slots[*slot as usize].chronic).collect();
         let (encounter, written) = self.placed(cursor, now);
         for slot in chronic {
             let Some(before) = self.slots[slot as usize].record else { continue };
@@ -210,7 +209,7 @@ impl<'w> Person<'w> {
         let slot = self.begin(ActiveKind::CarePlan, onset.codes, state, onset.assign);
         self.slots[slot as usize].record = Some(self.record.care_plans.len() as u32);
         self.active.push(slot);
-        self.record.care_plans.push(record::CarePlan { codes: onset.codes, start: now, end: None });
+        self.record.care_plans.push(record::CarePlan { start: now, end: None });
     }
 
     pub(super) fn order_medication(
@@ -240,7 +239,6 @@ impl<'w> Person<'w> {
             reason,
             start,
             end: None,
-            chronic: order.chronic,
             prescription: order.prescription.clone(),
         });
     }
@@ -508,7 +506,7 @@ impl<'w> Person<'w> {
                 EncounterClass::Inpatient | EncounterClass::Emergency if died => Some(self.world.discharge_expired),
                 _ => None,
             };
-            self.close_encounter(time - open.shift.min(0), discharge);
+            self.close_encounter(time, discharge);
         }
         let mut record = std::mem::take(&mut self.record);
         let last = self.end - SECOND;

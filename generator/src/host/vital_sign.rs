@@ -211,10 +211,8 @@ impl VitalSigns {
                 }
             }
         }
-        let analyte_of = VITAL_SIGNS
-            .iter()
-            .map(|name| analytes.iter().position(|analyte| analyte.name == *name))
-            .collect();
+        let analyte_of =
+            VITAL_SIGNS.iter().map(|name| analytes.iter().position(|analyte| analyte.name == *name)).collect();
         let diabetes = library.attributes.intern("diabetes");
         let mut vital_signs = VitalSigns { analytes, analyte_of, growth: data_table!("growth")?, diabetes };
         vital_signs.read_children()?;
@@ -322,6 +320,13 @@ impl VitalSigns {
             "Pain Severity" => {
                 let pain = normal_at(latent.pain, time.div_euclid(WEEK) as u64);
                 (2.2 * pain).round().clamp(0.0, 10.0)
+            }
+            // The pulse keeps a pressure of its own.
+            "Diastolic Blood Pressure" => {
+                let systolic = of("Systolic Blood Pressure");
+                let own = self.analyte_of[sign]
+                    .map_or(0.0, |index| self.analyte_value(index, latent, patient, attributes, age, time));
+                own.min(systolic - 15.0)
             }
             "Total Cholesterol" => (of("LDL") + of("HDL") + of("Triglycerides") / 5.0).round(),
             "eGFR" => round(glomerular_filtration(of("Creatinine"), age, of("Height"), patient.female), 0),
@@ -639,8 +644,9 @@ mod tests {
 
     #[test]
     fn weeks_resemble_each_other() {
-        let pairs: Vec<(f64, f64)> =
-            (0..20_000).map(|key| (autoregressive(bits_at(key, 0), 100), autoregressive(bits_at(key, 0), 101))).collect();
+        let pairs: Vec<(f64, f64)> = (0..20_000)
+            .map(|key| (autoregressive(bits_at(key, 0), 100), autoregressive(bits_at(key, 0), 101)))
+            .collect();
         let (first, second): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
         assert!((correlation(&first, &second) - WEEK_TO_WEEK).abs() < 0.03);
         assert!((first.iter().map(|x| x * x).sum::<f64>() / 20_000.0 - 1.0).abs() < 0.03);

@@ -12,8 +12,6 @@ use crate::Error;
 pub struct Binder<'a> {
     /// The library that grows.
     pub library: &'a mut Library,
-    /// Path of the module.
-    pub file: &'a str,
     /// Its states by name.
     pub states: &'a HashMap<String, usize>,
     /// Module paths.
@@ -41,7 +39,7 @@ impl Binder<'_> {
         id
     }
 
-    pub(super) fn track(&mut self, _fields: &Fields<'_>, field: &str, name: &str) -> Id {
+    pub(super) fn track(&mut self, field: &str, name: &str) -> Id {
         self.prior.push((format!("{}/{field}", self.state), name.into()));
         self.library.tracked.intern(name)
     }
@@ -83,8 +81,7 @@ impl Binder<'_> {
         if let Some(attribute) = fields.text("referenced_by_attribute")? {
             return Ok(By::Attribute(self.attribute(attribute)));
         }
-        let codes =
-            fields.objects("codes")?.iter().map(|code| self.code(code)).collect::<Result<Vec<_>, _>>()?;
+        let codes = fields.objects("codes")?.iter().map(|code| self.code(code)).collect::<Result<Vec<_>, _>>()?;
         if codes.is_empty() {
             return Err(fields.error("codes", "expected codes, `referenced_by_attribute` or the state that began it"));
         }
@@ -122,8 +119,6 @@ impl Binder<'_> {
     pub(super) fn assign(&mut self, fields: &Fields<'_>) -> Result<Option<Id>, Error> {
         Ok(fields.text("assign_to_attribute")?.map(|name| self.attribute(name)))
     }
-
-
 }
 
 /// The URI of a code system as modules abbreviate it; URIs stay as they are.

@@ -8,9 +8,8 @@ use serde_json::{Map, Value};
 use crate::Error;
 
 /// Fields that say something to people only, or that belong to parts of the format without an effect here.
-const IGNORED: &[&str] = &[
-    "type", "name", "remarks", "comment", "view", "telemedicine_possibility", "specialty", "goals", "//", "$schema",
-];
+const IGNORED: &[&str] =
+    &["type", "name", "remarks", "comment", "view", "telemedicine_possibility", "specialty", "goals", "//", "$schema"];
 
 /// One object inside a state of a module file.
 pub struct Fields<'a> {
@@ -25,9 +24,7 @@ impl<'a> Fields<'a> {
     /// The fields of `value`, which must be an object.
     pub fn new(file: &'a str, state: &'a str, path: &str, value: &'a Value) -> Result<Fields<'a>, Error> {
         match value.as_object() {
-            Some(object) => {
-                Ok(Fields { file, state, path: path.into(), object, asked: RefCell::new(Vec::new()) })
-            }
+            Some(object) => Ok(Fields { file, state, path: path.into(), object, asked: RefCell::new(Vec::new()) }),
             None => Err(error(file, state, path, format!("expected an object, found {}", kind(value)))),
         }
     }
@@ -94,12 +91,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn typed<T>(
-        &self,
-        field: &str,
-        expected: &str,
-        read: impl Fn(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
+    fn typed<T>(&self, field: &str, expected: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Error> {
         let Some(value) = self.raw(field) else { return Ok(None) };
         match read(value) {
             Some(value) => Ok(Some(value)),

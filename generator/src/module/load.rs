@@ -8,8 +8,8 @@ use include_dir::{Dir, DirEntry, include_dir};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::field::Fields;
 use super::bind::Binder;
+use super::field::Fields;
 use super::{Interner, Library, Module};
 use crate::Error;
 
@@ -159,7 +159,6 @@ fn read_module(
     modules: &HashMap<String, usize>,
 ) -> Result<Bound, Error> {
     let file = Fields::new(path, "-", "", value)?;
-    let name = file.text("name")?.unwrap_or(path).to_owned();
     if file.number("gmf_version")?.is_some_and(|version| version > 2.0) {
         return Err(file.error("gmf_version", "is above 2, the newest version known"));
     }
@@ -171,7 +170,6 @@ fn read_module(
     let initial = file.need("states.Initial", initial)?;
     let mut binder = Binder {
         library,
-        file: path,
         states: &names,
         modules,
         prior: Vec::new(),
@@ -183,5 +181,5 @@ fn read_module(
         .map(|(name, state)| binder.read_state(name, &Fields::new(path, name, "", state)?))
         .collect::<Result<Vec<_>, _>>()?;
     let (prior, vital_signs) = (binder.prior, binder.vital_signs_read);
-    Ok((Module { path: path.into(), name, states, initial }, prior, vital_signs))
+    Ok((Module { path: path.into(), states, initial }, prior, vital_signs))
 }

@@ -1,10 +1,10 @@
 //! Conditions of guards and transitions.
 
+use super::Id;
+use super::bind::Binder;
 use super::distribution::Unit;
 use super::field::Fields;
-use super::bind::Binder;
 use super::state::ConstantValue;
-use super::Id;
 use crate::Error;
 
 /// How two values are compared.
@@ -179,11 +179,9 @@ impl Condition {
                 let operator = Operator::read(fields)?;
                 Condition::Observation(by, operator, binder.operand(fields, operator)?)
             }
-            "Vital Sign" => Condition::VitalSign(
-                binder.vital_sign(text("vital_sign")?),
-                Operator::read(fields)?,
-                number("value")?,
-            ),
+            "Vital Sign" => {
+                Condition::VitalSign(binder.vital_sign(text("vital_sign")?), Operator::read(fields)?, number("value")?)
+            }
             "Active Condition" => Condition::Active(ActiveKind::Condition, binder.by(fields, None)?),
             "Active Allergy" => Condition::Active(ActiveKind::Allergy, binder.by(fields, None)?),
             "Active Medication" => Condition::Active(ActiveKind::Medication, binder.by(fields, None)?),
@@ -248,7 +246,7 @@ fn read_prior_state(fields: &Fields<'_>, binder: &mut Binder<'_>) -> Result<Cond
             Some(unit.fractional(quantity))
         }
     };
-    let name = binder.track(fields, "name", name);
-    let since = fields.text("since")?.map(|since| binder.track(fields, "since", since));
+    let name = binder.track("name", name);
+    let since = fields.text("since")?.map(|since| binder.track("since", since));
     Ok(Condition::PriorState { name, since, within })
 }

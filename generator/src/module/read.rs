@@ -97,10 +97,10 @@ impl Binder<'_> {
                     observations: self.read_observations(fields)?,
                 }
             }
-            "Vaccine" => Kind::Vaccine {
-                codes: self.need_codes(fields)?,
-                series: fields.number("series")?.map(|series| series as u32),
-            },
+            "Vaccine" => {
+                fields.number("series")?;
+                Kind::Vaccine(self.need_codes(fields)?)
+            }
             "Symptom" => {
                 fields.text("cause")?;
                 let strength = fields.need("distribution", Distribution::read(fields)?)?.0;
@@ -247,11 +247,15 @@ impl Binder<'_> {
     }
 
     fn read_observations(&mut self, fields: &Fields<'_>) -> Result<Vec<Observation>, Error> {
-        fields.objects("observations")?.iter().map(|inner| {
-            let observation = self.read_observation(inner)?;
-            inner.finish()?;
-            Ok(observation)
-        }).collect()
+        fields
+            .objects("observations")?
+            .iter()
+            .map(|inner| {
+                let observation = self.read_observation(inner)?;
+                inner.finish()?;
+                Ok(observation)
+            })
+            .collect()
     }
 
     fn read_observation(&mut self, fields: &Fields<'_>) -> Result<Observation, Error> {
@@ -275,7 +279,8 @@ impl Binder<'_> {
                 Some(ConstantValue::Code(code)) => ObservationValue::Code(code),
                 Some(ConstantValue::Text(text)) => ObservationValue::Text(text.to_string()),
                 _ => {
-                    let message = "expected one of `distribution`, `range`, `exact`, `value_code`, `vital_sign`, `attribute`";
+                    let message =
+                        "expected one of `distribution`, `range`, `exact`, `value_code`, `vital_sign`, `attribute`";
                     return Err(fields.error("value", message));
                 }
             }

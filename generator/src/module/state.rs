@@ -1,7 +1,7 @@
 //! States and transitions of a module.
 
-use super::distribution::{Distribution, Duration};
 use super::Id;
+use super::distribution::{Distribution, Duration};
 use super::logic::{By, Condition};
 
 /// A literal of a module.
@@ -99,12 +99,7 @@ pub enum Kind {
         observations: Vec<Observation>,
     },
     /// A vaccine is given.
-    Vaccine {
-        /// The vaccine.
-        codes: Id,
-        /// Number of the dose in its series.
-        series: Option<u32>,
-    },
+    Vaccine(Id),
     /// A symptom gets a strength.
     Symptom {
         /// The symptom.

@@ -5,8 +5,6 @@ mod clinical;
 mod concept;
 mod demographic;
 
-use std::collections::HashSet;
-
 use chrono::NaiveDate;
 use model::omop::key::omop_key;
 use model::omop::{Builders, Row};
@@ -25,8 +23,6 @@ pub struct OmopSink<'w> {
     concepts: &'w Concepts,
     /// What is collected so far.
     pub builders: Builders,
-    /// Rows of `location` so far, with their keys: many people share one.
-    pub locations: HashSet<i64>,
 }
 
 /// The span of one person's event dates.
@@ -52,7 +48,7 @@ impl Observed {
 impl<'w> OmopSink<'w> {
     /// An empty sink.
     pub fn new(world: &'w World, concepts: &'w Concepts) -> OmopSink<'w> {
-        OmopSink { world, concepts, builders: Builders::default(), locations: HashSet::new() }
+        OmopSink { world, concepts, builders: Builders::default() }
     }
 
     /// Collects the rows of the selected part of a record.

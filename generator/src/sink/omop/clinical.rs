@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{Days, NaiveDate};
+use chrono::Days;
 use model::omop::{
     ConditionOccurrence, DrugExposure, Measurement, NO_MATCHING_CONCEPT, Observation, ProcedureOccurrence,
     VisitOccurrence,
@@ -36,8 +36,7 @@ struct Event<'a> {
 
 #[derive(Default)]
 struct Drug {
-    /// Last day of the supply; it has no time.
-    end: Option<NaiveDate>,
+    end: Option<When>,
     days_supply: Option<i32>,
     refills: Option<i32>,
     sig: Option<String>,
@@ -69,6 +68,7 @@ impl OmopSink<'_> {
                 provider_id: Some(self.practitioner_key(encounter.practitioner)),
                 care_site_id: Some(self.organization_key(encounter.organization)),
                 visit_source_value: Some(class.into()),
+                visit_source_concept_id: Some(NO_MATCHING_CONCEPT),
                 discharged_to_concept_id: discharge
                     .map(|code| value("discharge_disposition", code).unwrap_or(NO_MATCHING_CONCEPT)),
                 discharged_to_source_value: discharge.map(Cow::Borrowed),
@@ -134,7 +134,10 @@ impl OmopSink<'_> {
         event.type_concept_id = rule::TYPE_EHR_PRESCRIPTION;
         let start = event.start;
         event.drug = Some(Drug {
-            end: prescription.supply_days.map(|days| start.date + Days::new(u64::from(days))),
+            end: prescription.supply_days.map(|days| When {
+                date: start.date + Days::new(u64::from(days)),
+                datetime: start.datetime + Days::new(u64::from(days)),
+            }),
             days_supply: prescription.supply_days.map(|days| days as i32),
             refills: prescription.refills.map(|refills| refills as i32),
             sig: sig(prescription),
@@ -181,12 +184,12 @@ impl OmopSink<'_> {
                 observation_concept_id: concept,
                 value_as_concept_id: value_as_concept_id.filter(|_| place == 0),
                 observation_source_value: Some(self.deciding_code(allergy.codes).into()),
-                observation_source_concept_id: meaning.source,
+                observation_source_concept_id: Some(meaning.source_concept_id()),
                 ..row.clone()
             });
         }
         let about = self.key("AllergyIntolerance", id, "observation", "");
-        for (reaction, (codes, severity)) in allergy.reactions.iter().enumerate() {
+        for (reaction, (codes, _)) in allergy.reactions.iter().enumerate() {
             let meaning = self.meaning(*codes).clone();
             for (place, concept) in meaning.all().into_iter().enumerate() {
                 let part = match place {
@@ -196,9 +199,8 @@ impl OmopSink<'_> {
                 self.add(Observation {
                     observation_id: self.key("AllergyIntolerance", id, "observation", &part),
                     observation_concept_id: concept,
-                    qualifier_source_value: Some(severity.as_str().into()),
                     observation_source_value: Some(self.deciding_code(*codes).into()),
-                    observation_source_concept_id: meaning.source,
+                    observation_source_concept_id: Some(meaning.source_concept_id()),
                     observation_event_id: Some(about),
                     obs_event_field_concept_id: Some(rule::FIELD_OBSERVATION_ID),
                     ..row.clone()
@@ -315,7 +317,7 @@ impl OmopSink<'_> {
                 provider_id,
                 visit_occurrence_id,
                 condition_source_value: source_value,
-                condition_source_concept_id: meaning.source,
+                condition_source_concept_id: Some(meaning.source_concept_id()),
                 ..ConditionOccurrence::default()
             }),
             "procedure_occurrence" => self.add(ProcedureOccurrence {
@@ -330,20 +332,21 @@ impl OmopSink<'_> {
                 provider_id,
                 visit_occurrence_id,
                 procedure_source_value: source_value,
-                procedure_source_concept_id: meaning.source,
+                procedure_source_concept_id: Some(meaning.source_concept_id()),
                 ..ProcedureOccurrence::default()
             }),
             "drug_exposure" => {
                 let none = Drug::default();
                 let drug = event.drug.as_ref().unwrap_or(&none);
+                let end = drug.end.unwrap_or(event.start);
                 self.add(DrugExposure {
                     drug_exposure_id: key,
                     person_id,
                     drug_concept_id: concept,
                     drug_exposure_start_date: event.start.date,
                     drug_exposure_start_datetime: Some(event.start.datetime),
-                    drug_exposure_end_date: drug.end.unwrap_or(event.start.date),
-                    drug_exposure_end_datetime: drug.end.is_none().then_some(event.start.datetime),
+                    drug_exposure_end_date: end.date,
+                    drug_exposure_end_datetime: Some(end.datetime),
                     drug_type_concept_id: event.type_concept_id,
                     refills: drug.refills,
                     days_supply: drug.days_supply,
@@ -352,7 +355,7 @@ impl OmopSink<'_> {
                     provider_id,
                     visit_occurrence_id,
                     drug_source_value: source_value,
-                    drug_source_concept_id: meaning.source,
+                    drug_source_concept_id: Some(meaning.source_concept_id()),
                     ..DrugExposure::default()
                 });
             }
@@ -365,16 +368,15 @@ impl OmopSink<'_> {
                 measurement_type_concept_id: event.type_concept_id,
                 value_as_number: value.number,
                 value_as_concept_id: value.concept,
-                unit_concept_id: unit.map(|(standard, _)| standard),
+                unit_concept_id: unit,
                 range_low: range.and_then(|range| range.0),
                 range_high: range.and_then(|range| range.1),
                 provider_id,
                 visit_occurrence_id,
                 measurement_source_value: source_value,
-                measurement_source_concept_id: meaning.source,
+                measurement_source_concept_id: Some(meaning.source_concept_id()),
                 unit_source_value: value.unit.map(Cow::Borrowed),
-                unit_source_concept_id: unit.and_then(|(_, source)| source),
-                value_source_value: value.source.or(value.text.map(|text| cut(&text, 50))).map(Cow::Owned),
+                value_source_value: value.source.map(Cow::Owned),
                 ..Measurement::default()
             }),
             _ => self.add(Observation {
@@ -389,11 +391,11 @@ impl OmopSink<'_> {
                 value_as_concept_id: value.concept,
                 qualifier_concept_id: event.interpretation.and_then(|code| self::value("interpretation", code)),
                 qualifier_source_value: event.interpretation.map(Cow::Borrowed),
-                unit_concept_id: unit.map(|(standard, _)| standard),
+                unit_concept_id: unit,
                 provider_id,
                 visit_occurrence_id,
                 observation_source_value: source_value,
-                observation_source_concept_id: meaning.source,
+                observation_source_concept_id: Some(meaning.source_concept_id()),
                 unit_source_value: value.unit.map(Cow::Borrowed),
                 value_source_value: value.source.map(Cow::Owned),
                 ..Observation::default()
@@ -420,11 +422,9 @@ impl OmopSink<'_> {
                 source: Some(self.world.library.codes.code(*code).code.clone()),
                 ..Value::default()
             },
-            ObservationValue::Text(text) => Value {
-                text: Some(cut(text, 60)),
-                concept: mapped,
-                ..Value::default()
-            },
+            ObservationValue::Text(text) => {
+                Value { text: Some(cut(text, 60)), source: Some(cut(text, 50)), concept: mapped, ..Value::default() }
+            }
         }
     }
 }

@@ -52,22 +52,28 @@ impl Meaning {
     fn of(system: &str, code: &str) -> Meaning {
         let Some(vocabulary_id) = vocabulary::vocabulary_of_system(system) else { return Meaning::default() };
         let Some(concept) = vocabulary::concept_of_code(vocabulary_id, code) else { return Meaning::default() };
-        let standard = vocabulary::maps_to(concept.concept_id)
+        let targets: Vec<_> = vocabulary::maps_to(concept.concept_id)
             .filter_map(vocabulary::concept)
             .filter(|target| target.is_standard())
-            .map(|target| (target.concept_id, target.domain_id))
             .collect();
+        let names_substance = |of: &vocabulary::Concept| vocabulary::is_substance(of.domain_id, of.concept_class_id);
         Meaning {
             source: Some(concept.concept_id),
-            standard,
+            // Without a map there is no substance to put into a value.
+            substance: targets.first().is_some_and(|first| names_substance(first) || names_substance(concept)),
+            standard: targets.iter().map(|target| (target.concept_id, target.domain_id)).collect(),
             value: vocabulary::maps_to_value(concept.concept_id).next(),
-            substance: vocabulary::is_substance(concept.domain_id, concept.concept_class_id),
         }
     }
 
     /// The concept for a column that takes one, 0 when there is none.
     pub fn first(&self) -> i32 {
         self.standard.first().map_or(NO_MATCHING_CONCEPT, |(concept, _)| *concept)
+    }
+
+    /// The concept of the code itself, 0 when the vocabulary does not know it.
+    pub fn source_concept_id(&self) -> i32 {
+        self.source.unwrap_or(NO_MATCHING_CONCEPT)
     }
 
     /// Every concept, or the one that says that there is none.
@@ -85,18 +91,17 @@ impl Meaning {
     }
 }
 
-/// What a unit means: its standard concept, 0 when there is none, and the concept of the code itself.
-pub fn unit(code: &str) -> (i32, Option<i32>) {
+/// The standard concept of a unit: by its UCUM code, or by a known spelling; 0 when there is none.
+pub fn unit(code: &str) -> i32 {
     let source = vocabulary::concept_of_code("UCUM", code).map(|concept| concept.concept_id);
     let standard = source.and_then(|source| {
         vocabulary::maps_to(source).find(|target| vocabulary::concept(*target).is_some_and(|it| it.domain_id == "Unit"))
     });
-    (standard.or_else(|| vocabulary::value("unit", code)).unwrap_or(NO_MATCHING_CONCEPT), source)
+    standard.or_else(|| vocabulary::value("unit", code)).unwrap_or(NO_MATCHING_CONCEPT)
 }
 
 fn system_rank(system: &str) -> usize {
-    const ORDER: [&str; 8] =
-        ["SNOMED", "RxNorm", "CVX", "LOINC", "CPT4", "HCPCS", "ICD10CM", "ICD9CM"];
+    const ORDER: [&str; 8] = ["SNOMED", "RxNorm", "CVX", "LOINC", "CPT4", "HCPCS", "ICD10CM", "ICD9CM"];
     let vocabulary = vocabulary::vocabulary_of_system(system).unwrap_or("");
     ORDER.iter().position(|known| *known == vocabulary).unwrap_or(ORDER.len())
 }

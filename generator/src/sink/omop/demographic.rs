@@ -1,5 +1,7 @@
 //! person, death, location, provider, care_site, observation_period.
 
+use std::collections::HashSet;
+
 use chrono::Datelike;
 use model::omop::key::omop_key;
 use model::omop::{CareSite, Death, Location, NO_MATCHING_CONCEPT, Observation, ObservationPeriod, Person, Provider};
@@ -22,7 +24,7 @@ impl OmopSink<'_> {
         };
         let ethnicity = if patient.hispanic { "2135-2" } else { "2186-5" };
         let gender = if patient.female { "female" } else { "male" };
-        let location_id = self.location(patient.town);
+        let location_id = self.location_id(patient.town);
         self.add(Person {
             person_id,
             gender_concept_id: value("gender", gender).unwrap_or(NO_MATCHING_CONCEPT),
@@ -36,8 +38,11 @@ impl OmopSink<'_> {
             care_site_id: Some(self.organization_key(patient.town * 2)),
             person_source_value: Some(id.to_string().into()),
             gender_source_value: Some(gender.into()),
-            race_source_value: Some(races.join(",").into()),
+            gender_source_concept_id: Some(NO_MATCHING_CONCEPT),
+            race_source_value: Some(races.join("|").into()),
+            race_source_concept_id: Some(NO_MATCHING_CONCEPT),
             ethnicity_source_value: Some(ethnicity.into()),
+            ethnicity_source_concept_id: Some(NO_MATCHING_CONCEPT),
             ..Person::default()
         });
         self.death(record);
@@ -95,29 +100,41 @@ impl OmopSink<'_> {
         });
     }
 
-    /// Key of the coarse location of a town; adds its row when it is new here.
-    pub(super) fn location(&mut self, town: usize) -> i64 {
+    /// What is kept of a town's address, so that no row points at a house.
+    fn coarse(&self, town: usize) -> String {
         let town = &self.world.population.towns[town];
-        let zip = &town.zip[..3];
-        let county: String = town.county.chars().take(20).collect();
-        let kept = format!("{}|{zip}|{county}|US", town.state);
-        let location_id = omop_key(&self.world.options.source_id, &kept, "location", "");
-        if self.locations.insert(location_id) {
-            self.add(Location {
-                location_id,
-                state: Some(town.state.as_str().into()),
-                zip: Some(zip.into()),
-                county: Some(county.into()),
-                country_source_value: Some("US".into()),
-                ..Location::default()
-            });
+        format!("{}|{}|{}|US", town.state, &town.zip[..3], town.county)
+    }
+
+    fn location_id(&self, town: usize) -> i64 {
+        omop_key(&self.world.options.source_id, &self.coarse(town), "location", "")
+    }
+
+    /// Everybody lives in a town that has a clinic: the facilities' locations are all there are.
+    fn locations(&mut self) {
+        let world = self.world;
+        let mut known = HashSet::new();
+        for (index, town) in world.population.towns.iter().enumerate() {
+            let location_id = self.location_id(index);
+            if known.insert(location_id) {
+                let coarse = self.coarse(index);
+                self.add(Location {
+                    location_id,
+                    state: Some(town.state.as_str().into()),
+                    zip: Some(town.zip[..3].into()),
+                    county: Some(town.county.chars().take(20).collect::<String>().into()),
+                    location_source_value: Some(coarse.chars().take(50).collect::<String>().into()),
+                    country_source_value: Some("US".into()),
+                    ..Location::default()
+                });
+            }
         }
-        location_id
     }
 
     /// Collects the rows of clinics, hospitals and doctors.
     pub fn write_facilities(&mut self) {
         let world = self.world;
+        self.locations();
         for (index, practitioner) in world.facilities.practitioners.iter().enumerate() {
             let gender = if practitioner.female { "female" } else { "male" };
             self.add(Provider {
@@ -129,7 +146,7 @@ impl OmopSink<'_> {
             });
         }
         for (index, organization) in world.facilities.organizations.iter().enumerate() {
-            let location_id = self.location(organization.town);
+            let location_id = self.location_id(organization.town);
             let sites = ["Organization", "Location"].map(|kind| (kind, world.facilities.id(kind, index)));
             for (kind, id) in sites {
                 // The type of an organization is no place of service: its source value stands alone.
