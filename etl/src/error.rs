@@ -42,6 +42,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A temporary file cannot be used.
+    #[error("cannot use a temporary file in `{folder}`\nhint: TMPDIR names another folder")]
+    Spill {
+        /// Where temporary files go.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Two rows that are not the same have one key.
     #[error(
         "{count} keys are used twice, first {id} in table `{table}`\nhint: choose another source id, and report this"

@@ -16,6 +16,7 @@ mod policy;
 mod reference;
 mod run;
 mod skim;
+mod spill;
 mod survey;
 mod transform;
 mod view;

@@ -1,6 +1,6 @@
 //! One run: survey, look-up of what the lake holds, second pass, derived rows, account, commit.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,7 @@ use crate::load::{self, Files, Origin, Sink};
 use crate::map::MedicationRequestPolicy;
 use crate::pass::{self, Meter, Progress};
 use crate::policy::Policy;
+use crate::spill::Spill;
 use crate::survey;
 use crate::transform::{Shared, Worker, compile_views};
 use crate::vocabulary::{self, Vocabulary};
@@ -155,7 +156,7 @@ struct Share {
     spans: Spans,
     persons: HashSet<i64>,
     changed: HashSet<i64>,
-    keys: HashMap<&'static str, Vec<i64>>,
+    keys: Vec<Spill<2>>,
 }
 
 impl<'l> Loading<'l> {
@@ -191,8 +192,8 @@ impl<'l> Loading<'l> {
         }
         let share = self.transform(transaction).await?;
         share.account.check()?;
-        collide(&share.keys)?;
-        let Share { account, files, spans, mut persons, changed, .. } = share;
+        let Share { account, files, spans, mut persons, changed, keys } = share;
+        collide(keys)?;
         let mut rows = BTreeMap::new();
         let mut removed = match &self.existing {
             Some(existing) => existing.rows_of(self.lake, &changed, &self.options.source_id).await?,
@@ -279,9 +280,7 @@ impl<'l> Loading<'l> {
             share.spans.merge(worker.spans);
             share.persons.extend(worker.persons);
             share.changed.extend(worker.changed);
-            for (table, mut keys) in worker.keys {
-                share.keys.entry(table.name).or_default().append(&mut keys);
-            }
+            share.keys.push(worker.keys);
         }
         Ok(share)
     }
@@ -365,21 +364,16 @@ async fn put(
     Ok(transaction.upsert(table, column, KeySet::Int64(removed), files).await?)
 }
 
-/// Finds keys that two rows share.
-fn collide(keys: &HashMap<&'static str, Vec<i64>>) -> Result<()> {
-    let mut first: Option<(&str, i64)> = None;
-    let mut count = 0;
-    for (table, keys) in keys {
-        let mut keys = keys.clone();
-        keys.sort_unstable();
-        for pair in keys.windows(2).filter(|pair| pair[0] == pair[1]) {
-            count += 1;
-            first = first.min(Some((*table, pair[0]))).or(Some((*table, pair[0])));
-        }
-    }
-    match first {
+/// Finds keys that two rows of one table share.
+fn collide(keys: Vec<Spill<2>>) -> Result<()> {
+    let mut shared = Vec::new();
+    Spill::shared(keys, |group| {
+        let twice = group.windows(2).find(|pair| pair[0] == pair[1]);
+        shared.extend(twice.map(|pair| (omop::tables()[pair[0][1] as usize].name, pair[0][0] as i64)));
+    })?;
+    match shared.iter().min() {
         None => Ok(()),
-        Some((table, id)) => Err(Error::KeyCollision { table: table.to_owned(), id, count }),
+        Some((table, id)) => Err(Error::KeyCollision { table: (*table).to_owned(), id: *id, count: shared.len() }),
     }
 }
 
@@ -391,10 +385,14 @@ mod tests {
 
     #[test]
     fn two_rows_with_one_key_are_a_collision() {
-        let keys = |ids: &[i64]| HashMap::from([("person", ids.to_vec()), ("measurement", vec![1, 2])]);
-        assert!(collide(&keys(&[1, 2, 3])).is_ok());
-        let message = collide(&keys(&[3, 2, 3])).unwrap_err().to_string();
-        assert!(message.starts_with("1 keys are used twice, first 3 in table `person`"), "{message}");
+        let collide = |entries: &[[u64; 2]]| {
+            let mut spill = Spill::default();
+            entries.iter().for_each(|entry| spill.push(*entry).unwrap());
+            collide(vec![spill])
+        };
+        assert!(collide(&[[7, 0], [8, 0], [7, 1]]).is_ok());
+        let message = collide(&[[7, 0], [7, 1], [7, 0]]).unwrap_err().to_string();
+        assert!(message.starts_with("1 keys are used twice, first 7 in table `person`"), "{message}");
     }
 
     #[test]

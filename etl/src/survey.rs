@@ -11,7 +11,7 @@ use model::omop::key::omop_key;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::document::{Resource, Tape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extract::Block;
 use crate::extract::record::{Item, Position, Record, for_each};
 use crate::extract::source::Sources;
@@ -20,6 +20,7 @@ use crate::map::{self, Judgement};
 use crate::pass::{self, Meter};
 use crate::policy::Policy;
 use crate::reference::{Directory, References, conditional, identifier_key, name_key};
+use crate::spill::Spill;
 use crate::view::column;
 
 /// Why a version of a resource does not count.
@@ -95,7 +96,8 @@ struct Part {
 #[derive(Default)]
 struct Part1 {
     tape: Tape,
-    versions: Vec<Version>,
+    versions: Spill<6>,
+    failure: Option<Error>,
     persons: Vec<Candidate>,
     others: Vec<Candidate>,
     parts: Vec<Part>,
@@ -105,6 +107,7 @@ struct Part1 {
     medications: Vec<(u64, Arc<str>)>,
     keys: Vec<i64>,
     wanted: Vec<i64>,
+    wanted_limit: usize,
     wanted_identifiers: HashSet<u64>,
 }
 
@@ -127,9 +130,9 @@ pub fn survey(
             }
         });
         meter.advance(0);
-        Ok(())
+        part.failure.take().map_or(Ok(()), Err)
     })?;
-    Ok(join(parts, lake_holds_something))
+    join(parts, lake_holds_something)
 }
 
 impl Part1 {
@@ -156,14 +159,15 @@ impl Part1 {
         };
         let updated = record.head.last_updated.or(record.last_modified);
         let moment = updated.and_then(|text| DateTime::parse(text).ok());
-        self.versions.push(Version {
+        let version = Version {
             name: key,
             last_updated: moment.map_or(i64::MIN, column::micros),
             version: record.head.version_id.and_then(|text| text.parse().ok()).unwrap_or(0),
             position: record.position,
             text_hash: xxh3_64(record.text),
             has_rows,
-        });
+        };
+        self.failure = self.versions.push(version.words()).err().or(self.failure.take());
         if lake_holds_something {
             self.keys.push(omop_key(policy.source_id, &name, "fhir", ""));
             self.want(record, policy.source_id);
@@ -263,13 +267,20 @@ impl Part1 {
             self.wanted.extend(references.visit_occurrence(reference));
             self.wanted.extend(references.visit_detail(reference));
         }
+        // Thousands of events name the same few rows.
+        if self.wanted.len() > self.wanted_limit {
+            self.wanted.sort_unstable();
+            self.wanted.dedup();
+            self.wanted_limit = (self.wanted.len() * 2).max(1 << 20);
+        }
     }
 }
 
-fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
+fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
     let mut all = Part1::default();
+    let mut versions = Vec::new();
     for mut part in parts {
-        all.versions.append(&mut part.versions);
+        versions.push(std::mem::take(&mut part.versions));
         all.persons.append(&mut part.persons);
         all.others.append(&mut part.others);
         all.parts.append(&mut part.parts);
@@ -284,7 +295,7 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
             *last = date.max(*last);
         }
     }
-    let (losers, winners) = judge(std::mem::take(&mut all.versions));
+    let (losers, winners) = judge(versions)?;
     let counts = |candidate: &Candidate| candidate.present && winners.get(&candidate.name).is_none_or(|rows| *rows);
     let persons = all.persons.iter().filter(|candidate| counts(candidate)).map(|candidate| candidate.id);
     let persons = IdSet::new(persons.collect());
@@ -299,7 +310,7 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
     let absent = absent.filter(|candidate| winners.get(&candidate.name).is_none_or(|rows| !rows));
     let absent = absent.map(|candidate| candidate.id).collect();
     all.parts.retain(|part| counts(&part.candidate) && (lake_holds_something || has_person(&part.candidate)));
-    Survey {
+    Ok(Survey {
         directory: Directory {
             rows: IdSet::new(rows),
             visit_of_detail: HashMap::new(),
@@ -315,22 +326,45 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Survey {
         parts: all.parts,
         wanted_identifiers: all.wanted_identifiers,
         absent,
+    })
+}
+
+impl Version {
+    fn words(self) -> [u64; 6] {
+        let Position { file, line, entry } = self.position;
+        let order = (self.last_updated as u64) ^ (1 << 63);
+        let version = (self.version.min(u64::MAX >> 1) << 1) | u64::from(self.has_rows);
+        [self.name, order, version, (u64::from(file) << 32) | u64::from(entry), line, self.text_hash]
+    }
+
+    fn from_words([name, order, version, place, line, text_hash]: [u64; 6]) -> Version {
+        Version {
+            name,
+            last_updated: (order ^ (1 << 63)) as i64,
+            version: version >> 1,
+            position: Position { file: (place >> 32) as u32, line, entry: place as u32 },
+            text_hash,
+            has_rows: version & 1 == 1,
+        }
     }
 }
 
-/// The versions that do not count, and for each resource with several whether the one that counts has rows.
-fn judge(mut versions: Vec<Version>) -> (HashMap<Position, Loser>, HashMap<u64, bool>) {
-    versions.sort_unstable();
+/// Versions that do not count, and for each resource with several whether the one that counts has rows.
+type Judged = (HashMap<Position, Loser>, HashMap<u64, bool>);
+
+fn judge(versions: Vec<Spill<6>>) -> Result<Judged> {
     let (mut losers, mut winners) = (HashMap::new(), HashMap::new());
-    for same in versions.chunk_by(|a, b| a.name == b.name) {
-        let Some((winner, others)) = same.split_last().filter(|(_, others)| !others.is_empty()) else { continue };
+    Spill::shared(versions, |same| {
+        let mut same: Vec<_> = same.iter().map(|words| Version::from_words(*words)).collect();
+        same.sort_unstable();
+        let Some((winner, others)) = same.split_last() else { return };
         winners.insert(winner.name, winner.has_rows);
         for version in others {
             let loser = if version.text_hash == winner.text_hash { Loser::Duplicate } else { Loser::Superseded };
             losers.insert(version.position, loser);
         }
-    }
-    (losers, winners)
+    })?;
+    Ok((losers, winners))
 }
 
 /// A part of a visit is a detail of the outermost visit that exists; a part of nothing is a visit of its own.
@@ -347,7 +381,11 @@ fn place_parts(parts: &[Part], rows: &mut Vec<i64>) -> HashMap<i64, i64> {
         }
         // What an earlier run took for a visit of its own may be a part by now: only what is no part counts.
         let exists = visits.contains(at) && !whole_of.contains_key(&at);
-        let around = if exists { Some(at) } else { chain.pop().filter(|top| *top != part.visit_id) };
+        let around = match chain.pop() {
+            _ if exists => Some(at),
+            top if !whole_of.contains_key(&at) => top.filter(|top| *top != part.visit_id),
+            _ => None,
+        };
         match around {
             Some(visit) => {
                 visit_of_detail.insert(part.detail_id, visit);
@@ -369,7 +407,10 @@ mod tests {
     }
 
     fn loser(versions: &[Version]) -> Vec<(u64, Loser)> {
-        let mut losers: Vec<_> = judge(versions.to_vec()).0.into_iter().map(|(at, loser)| (at.line, loser)).collect();
+        let mut spill = Spill::default();
+        versions.iter().for_each(|version| spill.push(version.words()).unwrap());
+        let mut losers: Vec<_> =
+            judge(vec![spill]).unwrap().0.into_iter().map(|(at, loser)| (at.line, loser)).collect();
         losers.sort_by_key(|(line, _)| *line);
         losers
     }

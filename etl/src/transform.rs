@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::fhir::DateTime;
 use model::omop::key::omop_key;
-use model::omop::{Row, Table};
+use model::omop::{self, Row};
 use model::quality::{self, Exclusion, Reject, UNREADABLE};
 
 use crate::account::Account;
@@ -22,6 +22,7 @@ use crate::load::{RawVersion, Sink};
 use crate::map::{self, Judgement, Mapped};
 use crate::policy::Policy;
 use crate::reference::References;
+use crate::spill::Spill;
 use crate::survey::{Loser, Survey};
 use crate::view::path::Scope;
 use crate::view::{Version, column};
@@ -53,7 +54,7 @@ pub struct Worker {
     /// Persons that got rows.
     pub persons: HashSet<i64>,
     /// Keys written, by table, to find collisions.
-    pub keys: Vec<(&'static Table, Vec<i64>)>,
+    pub keys: Spill<2>,
     /// Resources of the lake whose rows must go.
     pub changed: HashSet<i64>,
     tape: Tape,
@@ -77,7 +78,7 @@ impl Worker {
             account: Account::default(),
             spans: Spans::default(),
             persons: HashSet::new(),
-            keys: model::omop::tables().iter().map(|table| (table, Vec::new())).collect(),
+            keys: Spill::default(),
             changed: HashSet::new(),
             tape: Tape::default(),
             failure: None,
@@ -94,7 +95,7 @@ impl Worker {
         for_each(block, &mut |item| {
             if self.failure.is_none() {
                 self.item(item, block, shared);
-                self.failure = self.sink.flush(false).err();
+                self.failure = self.failure.take().or(self.sink.flush(false).err());
             }
         });
         self.failure.take().map_or(Ok(self.advanced), Err)
@@ -268,8 +269,9 @@ impl Worker {
         if let Row::Person(person) = row {
             self.spans.name(person.person_id, name.1);
         }
-        if let (Some(key), Some((_, keys))) = (row.key(), self.keys.iter_mut().find(|(of, _)| of.name == table.name)) {
-            keys.push(key);
+        if let Some(key) = row.key() {
+            let table = omop::tables().iter().position(|of| of.name == table.name).unwrap_or_default();
+            self.failure = self.keys.push([key as u64, table as u64]).err().or(self.failure.take());
         }
         let id = row.key().or(row.person_id()).unwrap_or_default();
         self.sink.omop_row(row);

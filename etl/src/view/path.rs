@@ -4,6 +4,7 @@
 //! `.join('text')`, `.getResourceKey()`, `.getReferenceKey(Type)`, `a | b` in parentheses and `%rowIndex`.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use crate::document::{Element, Kind};
 use crate::reference::References;
@@ -73,23 +74,25 @@ impl Path {
 
     /// The first item that the path finds.
     pub fn first<'d>(&self, element: Element<'d>, scope: Scope<'_>) -> Option<Item<'d>> {
-        self.all(element, scope).into_iter().next()
+        let mut first = None;
+        let _ = self.visit(element, scope, &mut |item| {
+            first = Some(item);
+            Break(())
+        });
+        first
     }
 
     /// All items that the path finds.
     pub fn all<'d>(&self, element: Element<'d>, scope: Scope<'_>) -> Vec<Item<'d>> {
-        let mut items = match &self.start {
-            Start::Here => vec![Item::Element(element)],
-            Start::RowIndex => vec![Item::Integer(scope.row_index)],
-            Start::Union(paths) => paths.iter().flat_map(|path| path.all(element, scope)).collect(),
-        };
-        for step in &self.steps {
-            items = step.take(items, scope);
-        }
+        let mut items = Vec::new();
+        let _ = self.visit(element, scope, &mut |item| {
+            items.push(item);
+            Continue(())
+        });
         items
     }
 
-    /// True when the path finds `true`, or finds anything where a text is compared.
+    /// True when the path finds `true`.
     pub fn holds(&self, element: Element<'_>, scope: Scope<'_>) -> bool {
         match self.first(element, scope) {
             Some(Item::Boolean(truth)) => truth,
@@ -97,77 +100,149 @@ impl Path {
             _ => false,
         }
     }
-}
 
-impl Step {
-    fn take<'d>(&self, items: Vec<Item<'d>>, scope: Scope<'_>) -> Vec<Item<'d>> {
-        let elements = |items: Vec<Item<'d>>| {
-            items.into_iter().filter_map(|item| match item {
-                Item::Element(element) => Some(element),
-                _ => None,
-            })
-        };
-        match self {
-            Step::Member(name) => {
-                let mut found = Vec::new();
-                for element in elements(items) {
-                    push_member(&mut found, element, name);
-                }
-                found
-            }
-            Step::Index(index) => items.into_iter().skip(*index).take(1).collect(),
-            Step::Where(path, wanted) => elements(items)
-                .filter(|element| match wanted {
-                    Some(wanted) => path
-                        .all(*element, scope)
-                        .iter()
-                        .any(|item| matches!(item, Item::Element(found) if found.as_str() == Some(wanted))),
-                    None => path.holds(*element, scope),
-                })
-                .map(Item::Element)
-                .collect(),
-            Step::Extension(url) => {
-                let mut found = Vec::new();
-                for element in elements(items) {
-                    push_member(&mut found, element, "extension");
-                }
-                found.retain(|item| {
-                    matches!(item, Item::Element(extension)
-                        if extension.get("url").and_then(|found| found.as_str()) == Some(url))
-                });
-                found
-            }
-            Step::ReferenceKey(resource_type) => elements(items)
-                .filter_map(|element| {
-                    let reference = element.get("reference")?.as_str()?;
-                    let id = scope.references.id(reference, resource_type.as_deref())?;
-                    Some(Item::Text(Cow::Owned(id)))
-                })
-                .collect(),
-            Step::ResourceKey => vec![Item::Text(Cow::Owned(scope.id.to_owned()))],
-            Step::Exists => vec![Item::Boolean(!items.is_empty())],
-            Step::Count => vec![Item::Integer(items.len() as i64)],
-            Step::Join(separator) => {
-                let texts: Vec<_> = elements(items).filter_map(|element| element.as_str()).collect();
-                match texts.as_slice() {
-                    [] => Vec::new(),
-                    [one] => vec![Item::Text(Cow::Borrowed(*one))],
-                    many => vec![Item::Text(Cow::Owned(many.join(separator)))],
-                }
-            }
+    fn visit<'d>(&self, element: Element<'d>, scope: Scope<'_>, found: Found<'_, 'd>) -> ControlFlow<()> {
+        match &self.start {
+            Start::Here => go(&self.steps, Item::Element(element), scope, found),
+            Start::RowIndex => go(&self.steps, Item::Integer(scope.row_index), scope, found),
+            Start::Union(paths) => gather(&self.steps, scope, found, &mut |inner| {
+                paths.iter().try_for_each(|path| path.visit(element, scope, inner))
+            }),
         }
     }
 }
 
-fn push_member<'d>(found: &mut Vec<Item<'d>>, element: Element<'d>, name: &str) {
-    if let Some(value) = element.get(name) {
-        match value.kind() {
-            Kind::Null => {}
-            Kind::Array => {
-                found.extend(value.items().filter(|item| item.kind() != Kind::Null).map(Item::Element));
-            }
-            _ => found.push(Item::Element(value)),
+/// Where items go; `Break` says that no more are needed.
+type Found<'f, 'd> = &'f mut dyn FnMut(Item<'d>) -> ControlFlow<()>;
+
+/// Takes one item through the steps. Nothing is collected on the way, so a path costs no memory.
+fn go<'d>(steps: &[Step], item: Item<'d>, scope: Scope<'_>, found: Found<'_, 'd>) -> ControlFlow<()> {
+    // A step that looks at all items at once gathers what comes out of the steps in front of it.
+    if let Some(at) = steps.iter().position(Step::looks_at_all) {
+        return gather(&steps[at..], scope, found, &mut |inner| one_by_one(&steps[..at], item.clone(), scope, inner));
+    }
+    one_by_one(steps, item, scope, found)
+}
+
+/// Runs `items` and takes what it finds through the steps, of which the first may look at all items at once.
+fn gather<'d>(
+    steps: &[Step],
+    scope: Scope<'_>,
+    found: Found<'_, 'd>,
+    items: &mut dyn FnMut(Found<'_, 'd>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some((step, rest)) = steps.split_first().filter(|(step, _)| step.looks_at_all()) else {
+        return match steps.iter().position(Step::looks_at_all) {
+            None => items(&mut |item| one_by_one(steps, item, scope, found)),
+            Some(at) => gather(&steps[at..], scope, found, &mut |inner| {
+                items(&mut |item| one_by_one(&steps[..at], item, scope, inner))
+            }),
+        };
+    };
+    let mut count = 0;
+    match step {
+        Step::Index(index) => {
+            let mut taken = None;
+            let _ = items(&mut |item| {
+                if count == *index {
+                    taken = Some(item);
+                    return Break(());
+                }
+                count += 1;
+                Continue(())
+            });
+            taken.map_or(Continue(()), |item| go(rest, item, scope, found))
         }
+        Step::Exists => {
+            let mut exists = false;
+            let _ = items(&mut |_| {
+                exists = true;
+                Break(())
+            });
+            go(rest, Item::Boolean(exists), scope, found)
+        }
+        Step::Join(separator) => {
+            let mut text: Option<Cow<'d, str>> = None;
+            let _ = items(&mut |item| {
+                if let Item::Element(element) = item
+                    && let Some(more) = element.as_str()
+                {
+                    match &mut text {
+                        None => text = Some(Cow::Borrowed(more)),
+                        Some(text) => {
+                            text.to_mut().push_str(separator);
+                            text.to_mut().push_str(more);
+                        }
+                    }
+                }
+                Continue(())
+            });
+            text.map_or(Continue(()), |text| go(rest, Item::Text(text), scope, found))
+        }
+        _ => {
+            let _ = items(&mut |_| {
+                count += 1;
+                Continue(())
+            });
+            go(rest, Item::Integer(count as i64), scope, found)
+        }
+    }
+}
+
+/// Takes one item through steps that look at one item at a time.
+fn one_by_one<'d>(steps: &[Step], item: Item<'d>, scope: Scope<'_>, found: Found<'_, 'd>) -> ControlFlow<()> {
+    let Some((step, rest)) = steps.split_first() else {
+        return found(item);
+    };
+    if let Step::ResourceKey = step {
+        return one_by_one(rest, Item::Text(Cow::Owned(scope.id.to_owned())), scope, found);
+    }
+    let Item::Element(element) = item else { return Continue(()) };
+    match step {
+        Step::Member(name) => each(element, name, &mut |item| one_by_one(rest, Item::Element(item), scope, found)),
+        Step::Extension(url) => each(element, "extension", &mut |extension| {
+            if extension.get("url").and_then(|found| found.as_str()) == Some(url) {
+                return one_by_one(rest, Item::Element(extension), scope, found);
+            }
+            Continue(())
+        }),
+        Step::Where(path, wanted) => {
+            let holds = match wanted {
+                Some(wanted) => path
+                    .visit(element, scope, &mut |item| match item {
+                        Item::Element(found) if found.as_str() == Some(wanted) => Break(()),
+                        _ => Continue(()),
+                    })
+                    .is_break(),
+                None => path.holds(element, scope),
+            };
+            if holds { one_by_one(rest, item, scope, found) } else { Continue(()) }
+        }
+        Step::ReferenceKey(resource_type) => {
+            let reference = element.get("reference").and_then(|reference| reference.as_str());
+            match reference.and_then(|reference| scope.references.id(reference, resource_type.as_deref())) {
+                Some(id) => one_by_one(rest, Item::Text(Cow::Owned(id)), scope, found),
+                None => Continue(()),
+            }
+        }
+        _ => Continue(()),
+    }
+}
+
+/// The member's value, or each of its items.
+fn each<'d>(element: Element<'d>, name: &str, take: &mut dyn FnMut(Element<'d>) -> ControlFlow<()>) -> ControlFlow<()> {
+    match element.get(name) {
+        Some(value) if value.kind() == Kind::Array => {
+            value.items().filter(|item| item.kind() != Kind::Null).try_for_each(take)
+        }
+        Some(value) if value.kind() != Kind::Null => take(value),
+        _ => Continue(()),
+    }
+}
+
+impl Step {
+    fn looks_at_all(&self) -> bool {
+        matches!(self, Step::Index(_) | Step::Exists | Step::Count | Step::Join(_))
     }
 }
 
