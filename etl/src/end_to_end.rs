@@ -270,3 +270,60 @@ async fn odd_samples_are_accounted_for() {
         assert_same(&content(&lake).await, &before);
     }
 }
+
+/// Unpacks the files of a tar archive.
+fn unpack(archive: &Path, folder: &Path) {
+    let mut bytes = Vec::new();
+    let mut input = flate2::read::MultiGzDecoder::new(fs::File::open(archive).unwrap());
+    std::io::Read::read_to_end(&mut input, &mut bytes).unwrap();
+    let mut at = 0;
+    while bytes[at] != 0 {
+        let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&bytes[at..][range]).replace('\0', "");
+        let size = usize::from_str_radix(text(124..135).trim(), 8).unwrap();
+        if bytes[at + 156] == b'0' {
+            let name = text(0..100).replace('/', "_");
+            fs::write(folder.join(name), &bytes[at + 512..at + 512 + size]).unwrap();
+        }
+        at += 512 + size.div_ceil(512) * 512;
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_and_the_lines_of_the_same_patient_give_the_same_rows() {
+    let test = "a_bundle_and_the_lines_of_the_same_patient_give_the_same_rows";
+    let Some(archive) = shared(test, "fhir/synthea-smart-r4/bundles-20.tar.gz") else { return };
+    let Some(lines) = shared(test, "fhir/synthea-smart-r4/ndjson") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let bundles = folder.path().join("bundles");
+    fs::create_dir(&bundles).unwrap();
+    unpack(&archive, &bundles);
+    let (some, all) = (lake_in(&folder.path().join("some")).await, lake_in(&folder.path().join("all")).await);
+    let outcome = load(&some, "r", &[&bundles]).await;
+    assert_eq!(outcome.accounting.by_type["Patient"].mapped, 20);
+    assert_eq!(outcome.accounting.total().rejected, 0, "{outcome:#?}");
+    load(&all, "r", &[&lines]).await;
+    let persons = query(&some, "select person_id from omop.person").await.join(", ");
+    for table in crate::load::cdm_tables().filter(|table| table.column("person_id").is_some()) {
+        let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        let (columns, name) = (columns.join(", "), table.name);
+        let sql = format!("select {columns} from omop.{name} where person_id in ({persons})");
+        let (mut one, mut other) = (query(&some, &sql).await, query(&all, &sql).await);
+        one.sort();
+        other.sort();
+        let differing = one.iter().zip(&other).find(|(one, other)| one != other);
+        assert!(one == other, "{name}: {} rows and {}, first {differing:#?}", one.len(), other.len());
+    }
+}
+
+#[tokio::test]
+async fn a_huge_line_is_rejected_and_its_neighbours_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Patient.ndjson");
+    let huge = format!(r#"{{"resourceType":"Patient","id":"huge","x":"{}"}}"#, "y".repeat(100 << 20));
+    fs::write(&file, format!("{PATIENT}\n{huge}\n{ENCOUNTER}\n")).unwrap();
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let outcome = load(&lake, "r", &[&file]).await;
+    assert_eq!((outcome.accounting.total().mapped, outcome.accounting.total().rejected), (2, 1), "{outcome:?}");
+    let told = query(&lake, "select line, reason, detail from quality.rejected").await;
+    assert_eq!(told, ["2|record_too_large|expected a record of at most 64 MiB"]);
+}
