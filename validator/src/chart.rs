@@ -193,14 +193,14 @@ async fn events(
         let point = |row: &crate::answer::Row| Some((row.text(0)?.parse().ok()?, number(row.int(1))));
         monthly.push((table, found.iter().filter_map(point).collect()));
     }
-    // The first percent of all events is history: a few old records would make the charts empty.
+    // The first few percent of all events are history: a few old records would make the charts empty.
     let mut all: Vec<(NaiveDate, u64)> = monthly.iter().flat_map(|(_, points)| points.iter().copied()).collect();
     all.sort_unstable();
     let total: u64 = all.iter().map(|(_, count)| count).sum();
     let mut seen = 0;
     let Some((first, _)) = all.iter().find(|(_, count)| {
         seen += count;
-        seen * 100 >= total
+        seen * 100 >= total * 3
     }) else {
         return Ok(Vec::new());
     };

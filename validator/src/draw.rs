@@ -51,6 +51,14 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// A sentence as HTML: what stands between backticks is code.
+pub(crate) fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let marked = parts
+        .map(|(index, part)| if index % 2 == 1 { format!("<code>{}</code>", escaped(part)) } else { escaped(part) });
+    marked.collect()
+}
+
 /// The text, shortened to what fits.
 fn fitting(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
@@ -60,13 +68,24 @@ fn fitting(text: &str, characters: usize) -> String {
     format!("{}…", escaped(kept.trim_end()))
 }
 
-/// The smallest of 1, 2, 2.5, 5 times a power of ten that is not below the value.
+/// The end of a text, as far as it fits: what tells one URI from another.
+fn ending(text: &str, characters: usize) -> String {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let surplus = text.chars().count().saturating_sub(characters);
+    if surplus == 0 {
+        return escaped(text);
+    }
+    let kept: String = text.chars().skip(surplus + 1).collect();
+    format!("…{}", escaped(&kept))
+}
+
+/// The smallest round number that is not below the value and has a round half.
 fn nice(value: u64) -> u64 {
     let mut power = 1;
     loop {
-        for step in [10, 20, 25, 50] {
-            let candidate = step * power / 10;
-            if candidate >= value.max(1) && step * power % 10 == 0 {
+        for step in [2, 4, 6, 8, 10, 12, 16] {
+            let candidate = step * power;
+            if candidate >= value {
                 return candidate;
             }
         }
@@ -206,7 +225,7 @@ fn bars_of(id: &str, title: &str, bars: &[Bar], class: &str) -> String {
     for (index, bar) in bars.iter().enumerate() {
         let y = index as f64 * row + 2.0;
         let length = (bar.value as f64 / largest * (width - left - right)).max(if bar.value > 0 { 1.5 } else { 0.0 });
-        svg.label("label", "end", left - 8.0, y + 15.0, &fitting(&bar.label, 33));
+        svg.label("label", "end", left - 8.0, y + 15.0, &fitting(&bar.label, 29));
         svg.bar("track", left, y + 2.0, width - left - right, row - 7.0, &bar.title);
         svg.bar(class, left, y + 2.0, length, row - 7.0, &bar.title);
         svg.label("value", "end", width - 4.0, y + 15.0, &bar.note);
@@ -225,7 +244,6 @@ pub(crate) fn coverage(coverage: &[Coverage]) -> String {
         let y = index as f64 * row + 2.0;
         let length = line.mapped_records as f64 / line.records.max(1) as f64 * (width - left - right);
         let system = if line.code_system.is_empty() { "no code system" } else { &line.code_system };
-        let short_system = system.trim_start_matches("http://").trim_start_matches("https://");
         let title = format!(
             "{} in {system}: {} of {} records, {} of {} codes",
             line.element,
@@ -234,8 +252,8 @@ pub(crate) fn coverage(coverage: &[Coverage]) -> String {
             number(line.mapped_codes),
             number(line.codes)
         );
-        svg.label("label", "end", left - 8.0, y + 13.0, &fitting(&line.element, 33));
-        svg.label("tick", "end", left - 8.0, y + 27.0, &fitting(short_system, 38));
+        svg.label("label", "end", left - 8.0, y + 13.0, &fitting(&line.element, 29));
+        svg.label("tick", "end", left - 8.0, y + 27.0, &ending(system, 34));
         svg.bar("miss", left, y + 5.0, width - left - right, 14.0, &title);
         svg.bar("good", left, y + 5.0, length, 14.0, &title);
         svg.label("value", "end", width - 4.0, y + 16.0, &percent(line.mapped_records, line.records));
@@ -290,11 +308,12 @@ mod tests {
         assert_eq!([percent(1, 0), percent(0, 5), percent(5, 5)], ["–", "0 %", "100 %"]);
         assert_eq!([percent(999_999, 1_000_000), percent(1, 1_000_000)], ["> 99.99 %", "< 0.01 %"]);
         assert_eq!([percent(1, 3), percent(996, 1000)], ["33.3 %", "99.60 %"]);
-        assert_eq!([nice(0), nice(3), nice(11), nice(21), nice(26), nice(51)], [1, 5, 20, 25, 50, 100]);
+        assert_eq!([nice(0), nice(3), nice(11), nice(21), nice(161), nice(4100)], [2, 4, 12, 40, 200, 6000]);
     }
 
     #[test]
     fn labels_are_escaped_and_shortened() {
+        assert_eq!(prose("`a<b>` is > 1"), "<code>a&lt;b&gt;</code> is &gt; 1");
         assert_eq!(fitting("a < b", 10), "a &lt; b");
         assert_eq!(fitting("0123456789", 5), "0123…");
         let bar = ConceptCount { concept_id: 1, name: "<script>".into(), people: 1, records: 1 };

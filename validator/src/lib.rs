@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDateTime;
 use datafusion::prelude::SessionContext;
-use lake::{AsOf, Lake};
+use lake::{AsOf, Lake, TableName};
 use model::quality::{Check, CheckResult};
 
 pub use chart::{AgeBand, Charts, ConceptCount, Coverage, EventSeries};
@@ -58,18 +58,6 @@ pub async fn validate(lake: &Lake, options: &Options, progress: &(dyn Fn(usize, 
     let report = examine(&session, names(lake.row_counts().await?), options, progress).await?;
     record::record(lake, &report).await?;
     Ok(report)
-}
-
-/// Answers single checks about the lake and records nothing.
-///
-/// # Errors
-/// When the lake cannot be read. Failed checks are no error.
-pub async fn answer(lake: &Lake, checks: Vec<Check>, threads: usize) -> Result<Vec<CheckResult>> {
-    let session = lake.session(&AsOf::Latest).await?;
-    let row_counts = lake.row_counts().await?.into_iter().map(|(name, rows)| (name.to_string(), rows)).collect();
-    let contents = Contents::of(&session, &row_counts).await?;
-    let questions = checks.into_iter().map(Question::Query).collect();
-    answer::answer(&session, &contents, questions, threads, &|_| {}).await
 }
 
 /// Answers some checks about the lake and writes nothing: what `sql test` needs.

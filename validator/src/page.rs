@@ -19,6 +19,7 @@ const SHOWN_FINDINGS: usize = 60;
 pub(crate) fn render(report: &Report) -> Result<String> {
     let mut environment = Environment::new();
     environment.add_filter("number", number);
+    environment.add_filter("prose", |text: &str| Value::from_safe_string(draw::prose(text)));
     environment.add_template("style.css", include_str!("../templates/style.css"))?;
     environment.add_template("report.html", include_str!("../templates/report.html"))?;
     Ok(environment.get_template("report.html")?.render(view(report))?)
@@ -28,7 +29,8 @@ fn view(report: &Report) -> Value {
     let total = report.accounting.total();
     let omop: Vec<(String, u64)> = tables(report, "omop.");
     let people = report.tables.get("omop.person").copied().unwrap_or(0);
-    let findings: Vec<Finding> = report.results.iter().filter(|result| is_finding(result)).map(Finding::of).collect();
+    let findings = report.results.iter().filter(|result| is_finding(result)).map(Finding::of);
+    let (findings, advisory): (Vec<Finding>, Vec<Finding>) = findings.partition(|finding| finding.class == "bad");
     let safe = |svg: String| Value::from_safe_string(svg);
     context! {
         report => serde(Head::of(report)),
@@ -49,7 +51,8 @@ fn view(report: &Report) -> Value {
         reasons => serde(reasons(report)),
         oracle => serde(oracle(report)),
         findings => serde(&findings[..findings.len().min(SHOWN_FINDINGS)]),
-        hidden_findings => findings.len().saturating_sub(SHOWN_FINDINGS) as u64,
+        advisory => serde(&advisory[..advisory.len().min(SHOWN_FINDINGS)]),
+        hidden_findings => (findings.len().saturating_sub(SHOWN_FINDINGS) + advisory.len().saturating_sub(SHOWN_FINDINGS)) as u64,
         matrix => serde(Matrix::of(&report.results)),
         groups => serde(groups(&report.results)),
         reference_date => report.charts.reference_date.map(|date| date.format("%-d %B %Y").to_string()),
@@ -245,6 +248,7 @@ impl Finding {
 
 fn verdict(result: &CheckResult) -> (&'static str, &'static str) {
     match result.status {
+        Status::Errored if result.check.severity == Severity::Advisory => ("warn", "could not be answered"),
         Status::Errored => ("bad", "could not be answered"),
         Status::Failed if result.check.severity == Severity::Required => ("bad", "failed"),
         Status::Failed => ("warn", "advisory"),
