@@ -3,21 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use model::omop::Table;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
-use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::engine::simulate;
-use crate::manifest::{File, Manifest};
+use crate::manifest::Manifest;
 use crate::module::{built_in, from_folder};
 use crate::moment::{Moment, birthday_months, midnight};
+use crate::output::{NdjsonFile, ParquetFile};
 use crate::sink::fhir::{FhirSink, Lines, TYPES};
 use crate::sink::omop::{Concepts, OmopSink};
 use crate::world::World;
@@ -47,24 +43,27 @@ pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ma
     let next = AtomicU64::new(0);
     let threads = options.threads.clamp(1, 256).min(chunks.len().max(1));
     std::thread::scope(|scope| -> Result<(), Error> {
-        // A few chunks may wait for an earlier one; no more, so that memory stays bounded.
-        let (sender, receiver) = crossbeam_channel::bounded(threads * 2);
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        // One permit per chunk under way or waiting for an earlier one: memory stays bounded.
+        let (permit, permits) = crossbeam_channel::bounded(threads * 4);
+        while permit.try_send(()).is_ok() {}
         for _ in 0..threads {
-            let (sender, world, concepts, chunks, next, done) =
-                (sender.clone(), &world, &concepts, &chunks, &next, &done);
+            let (sender, permits) = (sender.clone(), permits.clone());
+            let (world, concepts, chunks, next, done) = (&world, &concepts, &chunks, &next, &done);
             scope.spawn(move || {
-                loop {
+                while permits.recv().is_ok() {
                     let index = next.fetch_add(1, Ordering::Relaxed) as usize;
                     let Some(range) = chunks.get(index) else { return };
                     let made = Chunk::make(world, concepts, range.clone());
-                    progress(done.fetch_add(range.end - range.start, Ordering::Relaxed) + range.end - range.start);
+                    let count = range.end - range.start;
+                    progress(done.fetch_add(count, Ordering::Relaxed) + count);
                     if sender.send((index, made)).is_err() {
                         return;
                     }
                 }
             });
         }
-        drop(sender);
+        drop((sender, permits));
         if options.shard.index == 1 {
             output.add(Chunk::facilities(&world, &concepts))?;
         }
@@ -75,6 +74,8 @@ pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ma
             while let Some(chunk) = waiting.remove(&wanted) {
                 output.add(chunk)?;
                 wanted += 1;
+                // Fails only when every permit is there already.
+                let _ = permit.try_send(());
             }
         }
         Ok(())
@@ -218,89 +219,6 @@ impl Output {
         let text = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data");
         fs::write(&path, text + "\n").map_err(Error::io(&path))?;
         Ok(manifest)
-    }
-}
-
-/// One file of NDJSON.
-struct NdjsonFile {
-    path: PathBuf,
-    file: std::io::BufWriter<fs::File>,
-    hash: Xxh3Default,
-    size_bytes: u64,
-    count: u64,
-}
-
-impl NdjsonFile {
-    fn create(path: PathBuf) -> Result<NdjsonFile, Error> {
-        let file = fs::File::create(&path).map_err(Error::io(&path))?;
-        let file = std::io::BufWriter::with_capacity(1 << 18, file);
-        Ok(NdjsonFile { path, file, hash: Xxh3Default::new(), size_bytes: 0, count: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8], count: u64) -> Result<(), Error> {
-        self.hash.update(bytes);
-        self.size_bytes += bytes.len() as u64;
-        self.count += count;
-        self.file.write_all(bytes).map_err(Error::io(&self.path))
-    }
-
-    fn finish(mut self) -> Result<File, Error> {
-        self.file.flush().map_err(Error::io(&self.path))?;
-        Ok(File { size_bytes: self.size_bytes, xxh3: format!("{:016x}", self.hash.digest()) })
-    }
-}
-
-/// One file of expected rows.
-struct ParquetFile {
-    path: PathBuf,
-    writer: ArrowWriter<Hashing>,
-    rows: u64,
-}
-
-impl ParquetFile {
-    fn create(path: PathBuf, table: &Table) -> Result<ParquetFile, Error> {
-        let file = fs::File::create(&path).map_err(Error::io(&path))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by("synthetic-healthlake".into())
-            .set_max_row_group_row_count(Some(128 * 1024))
-            .build();
-        let hashing = Hashing { file: std::io::BufWriter::new(file), hash: Xxh3Default::new(), size_bytes: 0 };
-        let writer = ArrowWriter::try_new(hashing, table.schema(), Some(properties))
-            .map_err(|source| Error::Parquet { path: path.clone(), source })?;
-        Ok(ParquetFile { path, writer, rows: 0 })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).map_err(|source| Error::Parquet { path: self.path.clone(), source })
-    }
-
-    fn finish(self) -> Result<File, Error> {
-        let path = self.path;
-        let mut hashing = self.writer.into_inner().map_err(|source| Error::Parquet { path: path.clone(), source })?;
-        hashing.file.flush().map_err(Error::io(&path))?;
-        Ok(File { size_bytes: hashing.size_bytes, xxh3: format!("{:016x}", hashing.hash.digest()) })
-    }
-}
-
-/// A file that hashes what goes into it.
-struct Hashing {
-    file: std::io::BufWriter<fs::File>,
-    hash: Xxh3Default,
-    size_bytes: u64,
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.size_bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
     }
 }
 
@@ -527,7 +445,7 @@ mod tests {
                 }
             }
             for (field, text) in &moments {
-                assert!(&text[..10] >= birth.as_str() && &text[..10] <= &death[..10], "{field} {text} {birth} {death}");
+                assert!(&text[..10] >= birth.as_str() && text[..10] <= death[..10], "{field} {text} {birth} {death}");
                 if death.len() > 10 {
                     assert!(instant(text) <= instant(death), "{field} {text} after {death}");
                 }

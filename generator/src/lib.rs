@@ -3,14 +3,18 @@
 mod constraint;
 mod engine;
 mod error;
+mod facility;
 mod generate;
 mod host;
 mod manifest;
 mod module;
 mod moment;
 mod options;
+mod output;
 mod population;
 mod random;
+#[cfg(test)]
+mod realism;
 mod record;
 mod sink;
 mod world;

@@ -62,7 +62,7 @@ pub fn birthday_months(birth: NaiveDate, months: i32) -> Moment {
 }
 
 /// A time zone of the United States: its standard offset and whether it keeps daylight-saving time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Zone {
     /// Minutes east of UTC in winter.
     pub standard_minutes: i16,

@@ -232,12 +232,6 @@ pub struct CarePlan {
     pub end: Option<Moment>,
 }
 
-impl Default for Zone {
-    fn default() -> Self {
-        Zone { standard_minutes: 0, daylight_saving: false }
-    }
-}
-
 impl Patient {
     /// Id of the patient or of the `n`-th entry of a kind: a function of seed, patient, kind and n.
     pub fn id(&self, kind: &str, n: u64) -> Uuid {

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use crate::constraint::Constraints;
 #[cfg(test)]
 use crate::engine::Value;
+use crate::facility::Facilities;
 use crate::host::{HostAttributes, HostCodes, Risks, VitalSigns};
 use crate::module::{Id, Library, Source};
-use crate::population::{Facilities, Population, data_table};
+use crate::population::{Population, data_table};
 use crate::{Error, Options};
 
 /// What a life is run in.

@@ -90,7 +90,7 @@ impl Person<'_> {
                 | EncounterClass::Hospice
                 | EncounterClass::SkilledNursing
         );
-        let first = town * crate::population::PRACTITIONERS_PER_TOWN;
+        let first = town * crate::facility::PRACTITIONERS_PER_TOWN;
         let practitioner = match class {
             EncounterClass::Emergency => first + 2,
             _ if hospital => first + 3,

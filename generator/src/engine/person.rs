@@ -167,7 +167,7 @@ impl<'w> Person<'w> {
         world.host_attributes.set_at_birth(&world.population, &patient, &life, &mut attributes);
         let birth = midnight(patient.birth);
         let mut host_stream = Stream::new(patient.seed, patient.index, "host");
-        let of_town = patient.town * crate::population::PRACTITIONERS_PER_TOWN;
+        let of_town = patient.town * crate::facility::PRACTITIONERS_PER_TOWN;
         patient.practitioner = of_town + host_stream.below(2) as usize;
         let cursors = world
             .library

@@ -265,12 +265,15 @@ pub enum Transition {
     /// To a state.
     Direct(usize),
     /// To one of several states by chance.
-    Distributed(Vec<(Share, usize)>),
+    Distributed(Shares),
     /// To the first state whose condition holds.
     Conditional(Vec<(Option<Condition>, usize)>),
     /// Through the first branch whose condition holds.
-    Complex(Vec<(Option<Condition>, Vec<(Share, usize)>)>),
+    Complex(Vec<(Option<Condition>, Shares)>),
 }
+
+/// Options with their chances.
+pub type Shares = Vec<(Share, usize)>;
 
 /// The chance of an option.
 #[derive(Debug)]

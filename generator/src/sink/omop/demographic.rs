@@ -158,7 +158,6 @@ impl OmopSink<'_> {
                     care_site_source_value: Some(id.to_string().into()),
                     place_of_service_concept_id: has_type.then_some(NO_MATCHING_CONCEPT),
                     place_of_service_source_value: has_type.then_some("prov".into()),
-                    ..CareSite::default()
                 });
             }
         }
