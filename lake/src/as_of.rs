@@ -44,8 +44,8 @@ pub(crate) fn pick(
         };
         own.or_else(|| {
             // The log, not the list: a snapshot that was rolled back was never the table's state later on.
-            let logged = metadata.history().iter().filter(|entry| entry.timestamp_ms() <= moment);
-            metadata.snapshot_by_id(logged.last()?.snapshot_id).cloned()
+            let logged = metadata.history().iter().rfind(|entry| entry.timestamp_ms() <= moment)?;
+            metadata.snapshot_by_id(logged.snapshot_id).cloned()
         })
     };
     Ok(tables.iter().filter_map(|(table, metadata)| Some((table.clone(), at_moment(metadata)?))).collect())

@@ -80,10 +80,16 @@ async fn write_metadata(transaction: &Transaction) -> Result<Vec<(TableName, Pro
         let next = produce(&write, table, &staged.base, staged.evolution.as_ref(), &staged.plan).await?;
         produced.push((table.clone(), next));
     }
-    if inner.config.durability != Durability::Nothing {
-        let written: Vec<PathBuf> = produced.iter().flat_map(|(_, next)| next.written.iter().cloned()).collect();
-        flush(&written)?;
+    let mut unsafe_yet: Vec<PathBuf> = produced.iter().flat_map(|(_, next)| next.written.iter().cloned()).collect();
+    match inner.config.durability {
+        Durability::Nothing => unsafe_yet.clear(),
+        Durability::Metadata => {}
+        Durability::All => {
+            let data = transaction.tables.values().flat_map(|staged| &staged.plan.add);
+            unsafe_yet.extend(data.map(|file| path_of(file.file_path())));
+        }
     }
+    flush(unsafe_yet).await?;
     Ok(produced)
 }
 

@@ -1,7 +1,8 @@
 //! Makes the next snapshot of a table: manifests, manifest list, metadata file. Nothing here is visible to readers
 //! before the catalog's pointer moves, so all of it can be made again on a newer base.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::{Error, Result, TableName};
 
 /// So many manifests are merged into one.
 const MANIFESTS_TO_MERGE: usize = 64;
+const FLUSHED_AT_ONCE: usize = 16;
 
 /// What a transaction does to the files of one table: first some go, then some come.
 #[derive(Debug, Clone, Default)]
@@ -421,9 +423,30 @@ pub(crate) async fn row_count(files: &FileIO, table: &TableName, metadata: &Tabl
     }
 }
 
-/// Flushes what was written for a snapshot.
-pub(crate) fn flush(written: &[PathBuf]) -> Result<()> {
-    written.iter().try_for_each(|path: &PathBuf| crate::writer::flush_to_disk(Path::new(path)))
+/// Flushes files to the disk, and then the folders that name them. Many at once: the disk's journal takes them together.
+pub(crate) async fn flush(written: Vec<PathBuf>) -> Result<()> {
+    let flushing = tokio::task::spawn_blocking(move || {
+        let folders: BTreeSet<&Path> = written.iter().filter_map(|path| path.parent()).collect();
+        flush_all(&written.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        flush_all(&folders.into_iter().collect::<Vec<_>>())
+    });
+    flushing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn flush_all(paths: &[&Path]) -> Result<()> {
+    let flush = |path: &&Path| {
+        let file = File::open(path).map_err(Error::file(*path, "flushed"))?;
+        file.sync_all().map_err(Error::file(*path, "flushed"))
+    };
+    let share = paths.len().div_ceil(FLUSHED_AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            paths.chunks(share).map(|share| scope.spawn(move || share.iter().try_for_each(flush))).collect();
+        let joined = |thread: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().try_for_each(joined)
+    })
 }
 
 #[cfg(test)]

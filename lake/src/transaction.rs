@@ -206,7 +206,6 @@ impl Transaction {
             key: staged.spec.as_ref().map(|spec| spec.key.clone()).unwrap_or_default(),
             sort: sort.collect(),
             sort_order_id: i32::try_from(order.order_id).ok().filter(|id| *id > 0),
-            durability: self.lake.inner.config.durability,
             litter: self.litter.clone(),
             held_bytes: self.held_bytes.clone(),
             schema,

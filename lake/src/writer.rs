@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::data_file::{Placement, describe};
 use crate::litter::Litter;
-use crate::{Durability, Error, Result, TableName};
+use crate::{Error, Result, TableName};
 
 /// A file is closed and the next one begun at this size.
 const FILE_BYTES: usize = 256 << 20;
@@ -49,7 +49,6 @@ pub(crate) struct Layout {
     pub key: Vec<String>,
     pub sort: Vec<String>,
     pub sort_order_id: Option<i32>,
-    pub durability: Durability,
     pub litter: Arc<Litter>,
     /// Memory held by all writers of the transaction.
     pub held_bytes: Arc<AtomicUsize>,
@@ -290,9 +289,6 @@ impl OpenFile {
         update(&layout.held_bytes, self.held_bytes, 0);
         let footer = self.writer.finish().map_err(Error::parquet(&self.path, "written"))?;
         let file = self.writer.inner();
-        if layout.durability == Durability::All {
-            file.sync_all().map_err(Error::file(&self.path, "flushed"))?;
-        }
         let size_bytes = file.metadata().map_err(Error::file(&self.path, "read"))?.len();
         let placement = Placement {
             url: self.url,
@@ -356,17 +352,6 @@ fn properties(layout: &Layout) -> WriterProperties {
 /// A folder's name says what is in it, but nothing reads it back.
 fn folder_name(partition: &str) -> String {
     partition.chars().map(|c| if c.is_ascii_alphanumeric() || "=-_.".contains(c) { c } else { '_' }).take(200).collect()
-}
-
-/// Flushes a file to the disk, and the folder that names it.
-pub(crate) fn flush_to_disk(path: &Path) -> Result<()> {
-    let file = File::open(path).map_err(Error::file(path, "flushed"))?;
-    file.sync_all().map_err(Error::file(path, "flushed"))?;
-    if let Some(folder) = path.parent() {
-        let folder_file = File::open(folder).map_err(Error::file(folder, "flushed"))?;
-        folder_file.sync_all().map_err(Error::file(folder, "flushed"))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
