@@ -8,6 +8,7 @@ use arrow::array::{Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::JoinType;
+use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use model::quality::{Check, CheckResult, Status};
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::contents::Contents;
 use crate::error::{Error, Result, reading};
-use crate::question::{ConceptCheck, Question, RowCheck, both, count, has_passes, lines, pass};
+use crate::question::{ConceptCheck, DigestCheck, Question, RowCheck, both, has_passes, lines, pass};
 
 /// Rows that one pass of a join may hold in memory.
 const PASS_ROWS: u64 = 4_000_000;
@@ -30,21 +31,25 @@ pub(crate) async fn answer(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<CheckResult>> {
     let mut results: Vec<Option<CheckResult>> = questions.iter().map(|_| None).collect();
-    let mut batches: BTreeMap<String, Vec<(usize, RowCheck)>> = BTreeMap::new();
+    let mut batches: BTreeMap<String, Batch> = BTreeMap::new();
     let mut concepts: BTreeMap<String, Vec<(usize, ConceptCheck)>> = BTreeMap::new();
     let mut alone = Vec::new();
     for (index, question) in questions.into_iter().enumerate() {
-        let empty = contents.rows(&question.check().table) == 0;
+        let empty = contents.is_empty(&question.check().table);
         match question {
             Question::Known(check, known) => {
                 let mut result = CheckResult::judged(check, known.row_count, known.violation_count);
                 result.message = known.message;
                 results[index] = Some(result);
             }
-            Question::Row(RowCheck { check, .. }) | Question::Concept(ConceptCheck { check, .. }) if empty => {
+            Question::Row(RowCheck { check, only_with_rows: true, .. })
+            | Question::Concept(ConceptCheck { check, .. })
+                if empty =>
+            {
                 results[index] = Some(CheckResult::judged(check, 0, 0));
             }
-            Question::Row(row) => batches.entry(row.from.clone()).or_default().push((index, row)),
+            Question::Row(row) => batches.entry(row.from.clone()).or_default().rows.push((index, row)),
+            Question::Digest(digest) => batches.entry(digest.from.clone()).or_default().digests.push((index, digest)),
             Question::Concept(concept) => {
                 concepts.entry(concept.check.table.clone()).or_default().push((index, concept))
             }
@@ -53,15 +58,16 @@ pub(crate) async fn answer(
     }
     let mut answered = results.iter().flatten().count();
     progress(answered);
+    let session = &Asker::of(session, contents).await?;
 
     let permits = Arc::new(Semaphore::new(threads.max(1)));
     let mut tasks: JoinSet<Vec<(usize, CheckResult)>> = JoinSet::new();
-    for (from, checks) in batches {
+    for (from, batch) in batches {
         let (session, permits) = (session.clone(), permits.clone());
-        let passes = passes(contents, &checks[0].1.check, &from);
+        let passes = batch.rows.first().map_or(1, |(_, row)| passes(contents, &row.check, &from));
         tasks.spawn(async move {
             let _permit = permits.acquire().await;
-            answer_batch(&session, &from, checks, passes).await
+            answer_batch(&session, &from, batch, passes).await
         });
     }
     for (index, check) in alone {
@@ -90,52 +96,110 @@ pub(crate) async fn answer(
     Ok(results.into_iter().flatten().collect())
 }
 
-fn passes(contents: &Contents, check: &Check, sql: &str) -> u64 {
-    let rows =
-        contents.rows(&check.table).max(if sql.contains("quality.crosswalk") { contents.largest("omop.") } else { 0 });
-    if has_passes(sql) { rows.div_ceil(PASS_ROWS).clamp(1, 64) } else { 1 }
+/// A crosswalk of up to so many rows is read once and kept in memory: dozens of checks look into it.
+const KEPT_ROWS: u64 = 2_000_000;
+const CROSSWALK: &str = "quality.crosswalk";
+const KEPT_CROSSWALK: &str = "crosswalk_in_memory";
+
+/// A session in which checks are asked.
+#[derive(Clone)]
+struct Asker {
+    session: SessionContext,
+    /// The name under which the crosswalk is kept in memory.
+    crosswalk: Option<&'static str>,
 }
 
-/// All row checks over one `from`: one query, one column per distinct count.
-async fn answer_batch(
-    session: &SessionContext,
-    from: &str,
-    checks: Vec<(usize, RowCheck)>,
-    passes: u64,
-) -> Vec<(usize, CheckResult)> {
-    let joins: BTreeSet<String> = checks.iter().flat_map(|(_, row)| row.joins.iter().cloned()).collect();
-    let joins: Vec<String> = joins.into_iter().collect();
-    let mut columns: Vec<String> = Vec::new();
-    let mut column = |expression: String| {
-        columns.iter().position(|known| *known == expression).unwrap_or_else(|| {
-            columns.push(expression);
-            columns.len() - 1
-        })
-    };
-    let places: Vec<(usize, usize)> = checks
-        .iter()
-        .map(|(_, row)| (column(count(&row.applies)), column(count(&both(&row.applies, &row.violates)))))
-        .collect();
-    let selected: Vec<_> = columns.iter().enumerate().map(|(index, column)| format!("{column} as c{index}")).collect();
-    let sql = format!("select {}\nfrom {from}{}", selected.join(",\n    "), lines(&joins));
-    match sums(session, &sql, passes).await {
-        Ok(sums) => checks
-            .into_iter()
-            .zip(places)
-            .map(|((index, row), (all, violating))| (index, CheckResult::judged(row.check, sums[all], sums[violating])))
-            .collect(),
-        // One check may be at fault: each for itself then.
-        Err(_) => {
-            let mut results = Vec::with_capacity(checks.len());
-            for (index, row) in checks {
-                results.push((index, answer_alone(session, row.check, passes).await));
-            }
-            results
+impl Asker {
+    async fn of(session: &SessionContext, contents: &Contents) -> Result<Asker> {
+        let mut crosswalk = None;
+        if (1..=KEPT_ROWS).contains(&contents.rows(CROSSWALK)) {
+            let what = "the crosswalk";
+            let table = session.table(CROSSWALK).await.map_err(reading(what))?;
+            let columns = ["omop_table", "omop_id", "source_id", "resource_type", "resource_id", "part"];
+            let rows = table.select_columns(&columns).map_err(reading(what))?;
+            let schema = rows.schema().inner().clone();
+            let kept = rows.collect_partitioned().await.and_then(|rows| MemTable::try_new(schema, rows));
+            session.deregister_table(KEPT_CROSSWALK).map_err(reading(what))?;
+            session.register_table(KEPT_CROSSWALK, Arc::new(kept.map_err(reading(what))?)).map_err(reading(what))?;
+            crosswalk = Some(KEPT_CROSSWALK);
+        }
+        Ok(Asker { session: session.clone(), crosswalk })
+    }
+
+    async fn ask(&self, sql: &str) -> Result<Vec<Row>, DataFusionError> {
+        match self.crosswalk {
+            Some(kept) => collect(&self.session, &sql.replace(CROSSWALK, kept)).await,
+            None => collect(&self.session, sql).await,
         }
     }
 }
 
-async fn answer_alone(session: &SessionContext, check: Check, passes: u64) -> CheckResult {
+fn passes(contents: &Contents, check: &Check, sql: &str) -> u64 {
+    let rows = contents.rows(&check.table).max(if sql.contains(CROSSWALK) { contents.largest("omop.") } else { 0 });
+    if has_passes(sql) { rows.div_ceil(PASS_ROWS).clamp(1, 64) } else { 1 }
+}
+
+/// What shares one scan.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<(usize, RowCheck)>,
+    digests: Vec<(usize, DigestCheck)>,
+}
+
+/// Distinct aggregates of one query.
+#[derive(Default)]
+struct Columns(Vec<String>);
+
+impl Columns {
+    fn place(&mut self, expression: &str) -> usize {
+        self.0.iter().position(|known| known == expression).unwrap_or_else(|| {
+            self.0.push(expression.to_owned());
+            self.0.len() - 1
+        })
+    }
+}
+
+/// All checks over one `from`: one query, one column per distinct aggregate.
+async fn answer_batch(session: &Asker, from: &str, batch: Batch, passes: u64) -> Vec<(usize, CheckResult)> {
+    let joins: BTreeSet<String> = batch.rows.iter().flat_map(|(_, row)| row.joins.iter().cloned()).collect();
+    let joins: Vec<String> = joins.into_iter().collect();
+    let mut columns = Columns::default();
+    let places: Vec<(usize, usize)> =
+        batch.rows.iter().map(|(_, row)| (columns.place(&row.rows), columns.place(&row.violations))).collect();
+    let digests: Vec<(usize, Vec<(usize, u64)>)> = batch
+        .digests
+        .iter()
+        .map(|(_, digest)| {
+            let known = digest.known.iter().map(|(expression, value)| (columns.place(expression), *value)).collect();
+            (columns.place(&digest.rows), known)
+        })
+        .collect();
+    let selected: Vec<_> =
+        columns.0.iter().enumerate().map(|(index, column)| format!("{column} as c{index}")).collect();
+    let sql = format!("select {}\nfrom {from}{}", selected.join(",\n    "), lines(&joins));
+    let sums = sums(session, &sql, passes).await.ok();
+    let mut results = Vec::with_capacity(batch.rows.len() + batch.digests.len());
+    for ((index, row), (all, violating)) in batch.rows.into_iter().zip(places) {
+        let result = match &sums {
+            Some(sums) => CheckResult::judged(row.check, sums[all], sums[violating]),
+            // One check may be at fault: each for itself then.
+            None => answer_alone(session, row.check, passes).await,
+        };
+        results.push((index, result));
+    }
+    for ((index, digest), (all, known)) in batch.digests.into_iter().zip(digests) {
+        let result = match &sums {
+            Some(sums) if known.iter().all(|(place, value)| sums[*place] == *value) => {
+                CheckResult::judged(digest.check, sums[all], 0)
+            }
+            _ => answer_alone(session, digest.check, 1).await,
+        };
+        results.push((index, result));
+    }
+    results
+}
+
+async fn answer_alone(session: &Asker, check: Check, passes: u64) -> CheckResult {
     match sums(session, &check.sql, passes).await {
         Ok(sums) if sums.len() == 2 => CheckResult::judged(check, sums[0], sums[1]),
         Ok(sums) => errored(check, format!("expected 2 columns, found {}", sums.len())),
@@ -152,11 +216,11 @@ pub(crate) fn errored(check: Check, reason: String) -> CheckResult {
 }
 
 /// The single row of counts of a query, summed over its passes.
-async fn sums(session: &SessionContext, sql: &str, passes: u64) -> Result<Vec<u64>, DataFusionError> {
+async fn sums(session: &Asker, sql: &str, passes: u64) -> Result<Vec<u64>, DataFusionError> {
     let mut sums: Vec<u64> = Vec::new();
     for index in 0..passes {
         let sql = if passes == 1 { sql.to_owned() } else { pass(sql, index, passes) };
-        for row in collect(session, &sql).await? {
+        for row in session.ask(&sql).await? {
             sums.resize(row.len(), 0);
             for (column, sum) in sums.iter_mut().enumerate() {
                 *sum += u64::try_from(row.int(column)).unwrap_or(0);
@@ -168,7 +232,7 @@ async fn sums(session: &SessionContext, sql: &str, passes: u64) -> Result<Vec<u6
 
 /// Concept checks of all tables: each distinct combination of concepts is read once, each concept looked up once.
 async fn answer_concepts(
-    session: &SessionContext,
+    session: &Asker,
     tables: BTreeMap<String, Vec<(usize, ConceptCheck)>>,
 ) -> Vec<(usize, CheckResult)> {
     let failed = |checks: Vec<(usize, ConceptCheck)>, reason: String| -> Vec<(usize, CheckResult)> {
@@ -205,7 +269,7 @@ type ConceptUse = BTreeMap<(String, i32), i64>;
 
 /// Rows by column and concept.
 async fn concept_use(
-    session: &SessionContext,
+    session: &Asker,
     table: &str,
     checks: &[(usize, ConceptCheck)],
 ) -> Result<ConceptUse, DataFusionError> {
@@ -213,7 +277,7 @@ async fn concept_use(
         checks.iter().map(|(_, concept)| concept.column.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
     let list = columns.join(", ");
     let mut counts = ConceptUse::new();
-    for row in collect(session, &format!("select {list}, count(*) as n from {table} group by {list}")).await? {
+    for row in session.ask(&format!("select {list}, count(*) as n from {table} group by {list}")).await? {
         for (index, column) in columns.iter().enumerate() {
             if !row.is_null(index) {
                 let concept_id = i32::try_from(row.int(index)).unwrap_or(i32::MAX);
@@ -225,13 +289,14 @@ async fn concept_use(
 }
 
 /// What the vocabulary says about some concepts.
-async fn vocabulary_of(session: &SessionContext, ids: BTreeSet<i32>) -> Result<Vec<RecordBatch>, DataFusionError> {
+async fn vocabulary_of(session: &Asker, ids: BTreeSet<i32>) -> Result<Vec<RecordBatch>, DataFusionError> {
     let schema = Arc::new(Schema::new(vec![Field::new("used_id", DataType::Int32, false)]));
     let ids = RecordBatch::try_new(schema, vec![Arc::new(Int32Array::from_iter_values(ids))])?;
     session
+        .session
         .sql("select concept_id, domain_id, concept_class_id, standard_concept, invalid_reason from vocabulary.concept")
         .await?
-        .join(session.read_batch(ids)?, JoinType::LeftSemi, &["concept_id"], &["used_id"], None)?
+        .join(session.session.read_batch(ids)?, JoinType::LeftSemi, &["concept_id"], &["used_id"], None)?
         .collect()
         .await
 }
@@ -285,6 +350,7 @@ async fn judge_concepts(
         selected.join(",\n")
     );
     tracing::debug!(table.name = table, check.count = checks.len(), "concepts judged");
+    let aside = Asker { session: aside, crosswalk: None };
     let counts = sums(&aside, &sql, 1).await?;
     Ok(counts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
 }

@@ -13,12 +13,13 @@ use model::omop::Table;
 use crate::contents::Contents;
 use crate::question::Question;
 
-pub(crate) use accounting::{accounting_run, quoted};
+pub(crate) use accounting::{Trace, accounting_run, quoted, traces};
 
 /// What the checks of a run depend on besides the lake.
 pub(crate) struct Scope<'a> {
     pub contents: &'a Contents,
     pub accounting_run: Option<&'a str>,
+    pub traces: &'a [Trace],
     pub started_at: NaiveDateTime,
 }
 
@@ -30,7 +31,7 @@ pub(crate) fn clinical_tables() -> impl Iterator<Item = &'static Table> {
 /// Every question of a run, in the order of the report.
 pub(crate) fn questions(scope: &Scope<'_>) -> Vec<Question> {
     let mut all = accounting::questions(scope);
-    all.extend(cross_model::questions(scope.contents));
+    all.extend(cross_model::questions(scope));
     all.extend(conformance::questions(scope.contents));
     all.extend(completeness::questions(scope.contents));
     all.extend(plausibility::questions(scope));
@@ -84,7 +85,9 @@ mod tests {
 
     async fn ask(session: &datafusion::prelude::SessionContext, names: &[&str]) -> Vec<CheckResult> {
         let contents = contents(session).await;
-        let scope = Scope { contents: &contents, accounting_run: Some(RUN), started_at: moment("2026-01-02T00:00:00") };
+        let traces = traces(session, &contents).await.unwrap();
+        let started_at = moment("2026-01-02T00:00:00");
+        let scope = Scope { contents: &contents, accounting_run: Some(RUN), traces: &traces, started_at };
         let mut questions = questions(&scope);
         if !names.is_empty() {
             questions.retain(|question| names.contains(&question.check().name.as_str()));
@@ -338,7 +341,8 @@ mod tests {
         let wrong_person = if sex.gender == "M" { 1 } else { 2 };
         let session = sound_lake().await;
         let contents = contents(&session).await;
-        let scope = Scope { contents: &contents, accounting_run: None, started_at: moment("2026-01-02T00:00:00") };
+        let scope =
+            Scope { contents: &contents, accounting_run: None, traces: &[], started_at: moment("2026-01-02T00:00:00") };
         let concept_id = concepts(sex.vocabulary_id, sex.code)[0];
         let suffix = format!(" {concept_id}");
         let check = questions(&scope)
@@ -435,7 +439,8 @@ mod tests {
             return;
         };
         let contents = contents(&sound_lake().await).await;
-        let scope = Scope { contents: &contents, accounting_run: None, started_at: moment("2026-01-02T00:00:00") };
+        let scope =
+            Scope { contents: &contents, accounting_run: None, traces: &[], started_at: moment("2026-01-02T00:00:00") };
         let ours: BTreeSet<String> = questions(&scope)
             .iter()
             .map(|question| question.check())

@@ -41,6 +41,11 @@ impl Contents {
         self.tables.get(table).map_or(0, |table| table.row_count)
     }
 
+    /// True when the table exists and has no row. Views are never empty: nobody has counted them.
+    pub fn is_empty(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|table| table.row_count == 0)
+    }
+
     /// Rows of the largest table of a namespace, given with its dot.
     pub fn largest(&self, namespace: &str) -> u64 {
         let tables = self.tables.iter().filter(|(name, _)| name.starts_with(namespace));

@@ -29,7 +29,6 @@ pub use report::{Reason, Report, Written};
 
 use check::Scope;
 use contents::Contents;
-use question::Question;
 
 /// What to validate, and against what.
 #[derive(Clone, Debug)]
@@ -67,7 +66,7 @@ pub async fn validate(lake: &Lake, options: &Options, progress: &(dyn Fn(usize, 
 pub async fn answer(lake: &Lake, checks: Vec<Check>, threads: usize) -> Result<Vec<CheckResult>> {
     let session = lake.session(&AsOf::Latest).await?;
     let contents = Contents::of(&session, &names(lake.row_counts().await?)).await?;
-    let questions = checks.into_iter().map(Question::Query).collect();
+    let questions = checks.into_iter().map(question::own_check).collect();
     answer::answer(&session, &contents, questions, threads, &|_| {}).await
 }
 
@@ -84,10 +83,15 @@ async fn examine(
 ) -> Result<Report> {
     let contents = Contents::of(session, &row_counts).await?;
     let accounting_run = check::accounting_run(session, &contents, &options.run_id).await?;
-    let scope =
-        Scope { contents: &contents, accounting_run: accounting_run.as_deref(), started_at: options.started_at };
+    let traces = check::traces(session, &contents).await?;
+    let scope = Scope {
+        contents: &contents,
+        accounting_run: accounting_run.as_deref(),
+        traces: &traces,
+        started_at: options.started_at,
+    };
     let mut questions = check::questions(&scope);
-    questions.extend(options.model_checks.iter().cloned().map(Question::Query));
+    questions.extend(options.model_checks.iter().cloned().map(question::own_check));
     let total = questions.len() + 2;
 
     let mut results =

@@ -270,7 +270,7 @@ impl Personal {
 /// The personal values of the input, as far as its flat tables hold them.
 async fn personal_values(session: &SessionContext, contents: &Contents) -> Result<Personal> {
     let mut personal = Personal::default();
-    for (person, resource_type) in [("patient", "Patient"), ("practitioner", "Practitioner")] {
+    for person in ["patient", "practitioner"] {
         let flat = format!("fhir.{person}");
         let column = |name: &str| {
             if contents.has_columns(&flat, &[name]) { format!("f.{name}") } else { "cast(null as varchar)".into() }
@@ -292,22 +292,21 @@ async fn personal_values(session: &SessionContext, contents: &Contents) -> Resul
             })
             .await?;
         }
-        let linked = if contents.has("quality.crosswalk") {
-            format!(
-                "(select resource_id, source_id, min(omop_id) as omop_id from quality.crosswalk \
-                 where resource_type = '{resource_type}' and omop_table = 'person' group by resource_id, source_id)"
-            )
+        let linked = if person == "patient" && contents.has("quality.crosswalk") {
+            "(select resource_id, source_id, min(omop_id) as omop_id from quality.crosswalk \
+             where resource_type = 'Patient' and omop_table = 'person' group by resource_id, source_id)"
         } else {
             "(select cast(null as varchar) as resource_id, cast(null as varchar) as source_id, \
              cast(null as bigint) as omop_id)"
-                .into()
         };
         let list = format!("fhir.{person}_identifier");
         let mut sources = Vec::new();
         if contents.has(&list) {
             sources.push((list, format!("{person}_id"), "value"));
         }
-        for name in ["identifier", "mrn", "ssn", "npi"] {
+        // The list has them all.
+        let single = if sources.is_empty() { ["identifier", "mrn", "ssn", "npi"].as_slice() } else { &[] };
+        for name in single {
             if contents.has_columns(&flat, &[name]) {
                 sources.push((flat.clone(), "id".to_owned(), name));
             }

@@ -7,8 +7,10 @@ use crate::spec::judgement;
 
 /// A check in the form in which it is answered.
 pub(crate) enum Question {
-    /// About each row of a table or join: all of one `from` share a scan.
+    /// Sums over the rows of a table or join: all of one `from` share a scan.
     Row(RowCheck),
+    /// True when sums over a table equal known ones; otherwise its own query says how far it is not.
+    Digest(DigestCheck),
     /// About each concept used in a column: all of one table share a scan of its distinct concepts.
     Concept(ConceptCheck),
     /// Anything else: its own query.
@@ -24,13 +26,23 @@ pub(crate) struct Known {
     pub message: Option<String>,
 }
 
-/// Counts the rows of `from` (with `joins`) where `applies`, and those of them where `violates`.
+/// Two aggregates over the rows of `from` with `joins`: rows looked at, and rows violating.
 pub(crate) struct RowCheck {
     pub check: Check,
     pub from: String,
     pub joins: Vec<String>,
-    pub applies: String,
-    pub violates: String,
+    pub rows: String,
+    pub violations: String,
+    /// True when an empty table leaves nothing to ask.
+    pub only_with_rows: bool,
+}
+
+/// No row violates when each of the aggregates over `from` has its known value.
+pub(crate) struct DigestCheck {
+    pub check: Check,
+    pub from: String,
+    pub rows: String,
+    pub known: Vec<(String, u64)>,
 }
 
 /// Counts the rows of a table by the concept `u.concept_id` in one column, `c` being its row in the vocabulary.
@@ -45,7 +57,7 @@ impl Question {
     pub fn check(&self) -> &Check {
         match self {
             Question::Row(RowCheck { check, .. }) | Question::Concept(ConceptCheck { check, .. }) => check,
-            Question::Query(check) | Question::Known(check, _) => check,
+            Question::Digest(DigestCheck { check, .. }) | Question::Query(check) | Question::Known(check, _) => check,
         }
     }
 }
@@ -87,13 +99,41 @@ pub(crate) fn join_check(
     applies: &str,
     violates: &str,
 ) -> Question {
-    check.sql = format!(
-        "select {} as row_count, {} as violation_count\nfrom {from}{}",
-        count(applies),
-        count(&both(applies, violates)),
-        lines(&joins)
-    );
-    Question::Row(RowCheck { check, from, joins, applies: applies.into(), violates: violates.into() })
+    let (rows, violations) = (count(applies), count(&both(applies, violates)));
+    check.sql = format!("select {rows} as row_count, {violations} as violation_count\nfrom {from}{}", lines(&joins));
+    Question::Row(RowCheck { check, from, joins, rows, violations, only_with_rows: true })
+}
+
+/// A check about people: an aggregate over their rows `t`, joined with `person`.
+pub(crate) fn people_check(mut check: Check, person: String, people: u64, sql: String) -> Question {
+    check.sql = sql;
+    let from = format!("{} as t", check.table);
+    let violations = format!("{people} - count(distinct case when person.person_id is not null then t.person_id end)");
+    Question::Row(RowCheck {
+        check,
+        from,
+        joins: vec![person],
+        rows: format!("max({people})"),
+        violations,
+        only_with_rows: false,
+    })
+}
+
+/// A check that came with its own query: where its form allows, it shares the scan of others.
+pub(crate) fn own_check(check: Check) -> Question {
+    let parts = check.sql.trim().strip_prefix("select ").and_then(|sql| {
+        let (rows, rest) = sql.split_once(" as row_count, ")?;
+        let (violations, from) = rest.split_once(" as violation_count from ")?;
+        let plain = |part: &str| !part.contains(" from ") && !part.contains(';');
+        let shared = plain(rows) && plain(violations) && !from.to_lowercase().contains("group by");
+        shared.then(|| (rows.to_owned(), violations.to_owned(), from.to_owned()))
+    });
+    match parts {
+        Some((rows, violations, from)) => {
+            Question::Row(RowCheck { check, from, joins: Vec::new(), rows, violations, only_with_rows: false })
+        }
+        None => Question::Query(check),
+    }
 }
 
 /// A check over the concepts of one column.
@@ -164,6 +204,15 @@ pub(crate) fn pass(sql: &str, index: u64, of: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_queries_share_a_scan_where_their_form_allows() {
+        let mut own = check(Category::Conformance, "not_null", "marts.x", None, "");
+        own.sql = "select count(*) as row_count, sum(case when t.a is null then 1 else 0 end) as violation_count from marts.x as t".into();
+        assert!(matches!(own_check(own.clone()), Question::Row(RowCheck { from, .. }) if from == "marts.x as t"));
+        own.sql = "select sum(n) as row_count, sum(n - 1) as violation_count from (select count(*) as n from x group by a) as g".into();
+        assert!(matches!(own_check(own), Question::Query(_)));
+    }
 
     #[test]
     fn a_query_is_cut_where_it_says_so() {

@@ -3,9 +3,9 @@
 use model::omop::{ColumnType, Table};
 use model::quality::{Category, Check};
 
-use super::clinical_tables;
+use super::{clinical_tables, join};
 use crate::contents::Contents;
-use crate::question::{self, Question, query_check, row_check};
+use crate::question::{self, Known, Question, people_check, query_check, row_check};
 
 /// Completeness checks of all clinical tables.
 pub(super) fn questions(contents: &Contents) -> Vec<Question> {
@@ -16,7 +16,7 @@ pub(super) fn questions(contents: &Contents) -> Vec<Question> {
             continue;
         }
         if table.name != "person" && table.column("person_id").is_some() && contents.has("omop.person") {
-            all.push(person(&name));
+            all.push(person(contents, &name));
         }
         concepts(&mut all, table, &name);
     }
@@ -26,15 +26,19 @@ pub(super) fn questions(contents: &Contents) -> Vec<Question> {
     all
 }
 
-fn person(name: &str) -> Question {
-    let check = check("measurePersonCompleteness", name, None, format!("People have at least one row in `{name}`."));
-    query_check(
-        check,
-        format!(
-            "select count(*) as row_count, count(*) filter (where t.person_id is null) as violation_count\n\
-             from omop.person as p left join (select distinct person_id from {name}) as t on t.person_id = p.person_id"
-        ),
-    )
+fn person(contents: &Contents, name: &str) -> Question {
+    let mut check =
+        check("measurePersonCompleteness", name, None, format!("People have at least one row in `{name}`."));
+    let sql = format!(
+        "select count(*) as row_count, count(*) filter (where t.person_id is null) as violation_count\n\
+         from omop.person as p left join (select distinct person_id from {name}) as t on t.person_id = p.person_id"
+    );
+    let people = contents.rows("omop.person");
+    if contents.rows(name) == 0 {
+        check.sql = sql;
+        return Question::Known(check, Known { row_count: people, violation_count: people, message: None });
+    }
+    people_check(check, join::person(), people, sql)
 }
 
 /// Codes that came with a value but found no concept.

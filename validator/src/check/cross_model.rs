@@ -3,6 +3,7 @@
 
 use model::quality::{Category, Check};
 
+use super::{Scope, Trace};
 use crate::contents::Contents;
 use crate::question::{self, Question, join_check, query_check, within, within_text};
 
@@ -160,7 +161,8 @@ fn target(table: &str) -> Target {
 }
 
 /// Cross-model checks for every type whose flat table exists.
-pub(super) fn questions(contents: &Contents) -> Vec<Question> {
+pub(super) fn questions(scope: &Scope<'_>) -> Vec<Question> {
+    let contents = scope.contents;
     let mut all = Vec::new();
     if !contents.has("quality.crosswalk") {
         return all;
@@ -175,7 +177,8 @@ pub(super) fn questions(contents: &Contents) -> Vec<Question> {
             birth(&mut all, &flat);
         }
         for table in source.targets {
-            if contents.rows(&format!("omop.{table}")) > 0 {
+            let traced = |trace: &Trace| trace.omop_table == *table && trace.resource_type == source.resource_type;
+            if scope.traces.iter().any(traced) && contents.has(&format!("omop.{table}")) {
                 events(&mut all, contents, source, &flat, table);
             }
         }
