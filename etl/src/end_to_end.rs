@@ -152,13 +152,25 @@ async fn runs_repeat_change_and_delete() {
     assert_eq!(query(&lake, "select verification_status from fhir.condition").await, ["entered-in-error"]);
     assert_eq!(query(&lake, period).await, ["2024-03-01|2024-03-01"]);
 
+    // A visit in front of another changes that one too.
+    let earlier = ENCOUNTER.replace("\"e\"", "\"before\"").replace("2024-03", "2024-01");
+    fs::write(&file, &earlier).unwrap();
+    load(&lake, "r4b", &[&file]).await;
+    let order = "select v.visit_start_date, w.visit_start_date, v.pipeline_run_id from omop.visit_occurrence v \
+                 left join omop.visit_occurrence w on w.visit_occurrence_id = v.preceding_visit_occurrence_id \
+                 order by v.visit_start_date";
+    assert_eq!(query(&lake, order).await, ["2024-01-01||r4b", "2024-03-01|2024-01-01|r4b"]);
+    fs::write(&file, earlier.replace("finished", "cancelled")).unwrap();
+    load(&lake, "r4c", &[&file]).await;
+    assert_eq!(query(&lake, order).await, ["2024-03-01||r4c"]);
+
     let deletion = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Encounter/e"}}]}"#;
     fs::write(&file, deletion).unwrap();
     load(&lake, "r5", &[&file]).await;
     assert_eq!(query(&lake, "select count(*) from omop.visit_occurrence").await, ["0"]);
-    assert_eq!(query(&lake, "select count(*) from fhir.encounter").await, ["0"]);
+    assert_eq!(query(&lake, "select count(*) from fhir.encounter where id = 'e'").await, ["0"]);
     assert_eq!(
-        query(&lake, "select op from raw.resource_version where resource_type = 'Encounter' order by op").await,
+        query(&lake, "select op from raw.resource_version where resource_id = 'e' order by op").await,
         ["delete", "put"]
     );
     assert_eq!(query(&lake, "select omop_table from quality.crosswalk").await, ["person"]);

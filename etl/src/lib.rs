@@ -13,6 +13,7 @@ mod load;
 mod map;
 mod pass;
 mod policy;
+mod preceding;
 mod reference;
 mod run;
 mod skim;

@@ -21,6 +21,7 @@ use crate::load::{self, Files, Origin, Sink};
 use crate::map::MedicationRequestPolicy;
 use crate::pass::{self, Meter, Progress};
 use crate::policy::Policy;
+use crate::preceding;
 use crate::spill::Spill;
 use crate::survey;
 use crate::transform::{Shared, Worker, compile_views};
@@ -226,6 +227,10 @@ impl<'l> Loading<'l> {
             }
             None => spans,
         };
+        if !persons.is_empty() {
+            let count = preceding::reorder(transaction, &persons, &self.origin(true).lineage).await?;
+            *rows.entry("omop.visit_occurrence".to_owned()).or_default() += count;
+        }
         self.derive(transaction, spans, &mut removed, crosswalk, &mut rows).await?;
         self.write_account(transaction, &account, &mut rows).await?;
         Ok(Outcome {

@@ -50,7 +50,19 @@ impl<const N: usize> Spill<N> {
     ///
     /// # Errors
     /// A temporary file cannot be read.
-    pub fn shared(spills: Vec<Spill<N>>, mut take: impl FnMut(&mut [[u64; N]])) -> Result<()> {
+    pub fn shared(spills: Vec<Spill<N>>, mut take: impl FnMut(&[[u64; N]])) -> Result<()> {
+        Self::grouped(spills, |group| {
+            if group.len() > 1 {
+                take(group)
+            }
+        })
+    }
+
+    /// Hands over all entries of several collections, those that share their first word together.
+    ///
+    /// # Errors
+    /// A temporary file cannot be read.
+    pub fn grouped(spills: Vec<Spill<N>>, mut take: impl FnMut(&[[u64; N]])) -> Result<()> {
         let mut files = Vec::new();
         let mut held: Vec<Vec<[u64; N]>> = vec![Vec::new(); FILES];
         for mut spill in spills {
@@ -66,9 +78,7 @@ impl<const N: usize> Spill<N> {
                 read(&mut files[index], &mut entries).map_err(failed)?;
             }
             entries.sort_unstable();
-            for group in entries.chunk_by_mut(|a, b| a[0] == b[0]).filter(|group| group.len() > 1) {
-                take(group);
-            }
+            entries.chunk_by(|a, b| a[0] == b[0]).for_each(&mut take);
         }
         Ok(())
     }

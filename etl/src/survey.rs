@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use model::fhir::DateTime;
 use model::omop::Row;
 use model::omop::key::omop_key;
@@ -19,6 +19,7 @@ use crate::id_set::IdSet;
 use crate::map::{self, Judgement};
 use crate::pass::{self, Meter};
 use crate::policy::Policy;
+use crate::preceding::Preceding;
 use crate::reference::{Directory, References, conditional, identifier_key, name_key};
 use crate::spill::Spill;
 use crate::view::column;
@@ -48,6 +49,8 @@ pub struct Survey {
     /// Identifiers that references ask for; only when the lake holds something.
     pub wanted_identifiers: HashSet<u64>,
     parts: Vec<Part>,
+    /// The visit before each visit; only when the lake holds nothing.
+    pub preceding: Preceding,
     /// Rows that the input takes away; only when the lake holds something.
     pub absent: HashSet<i64>,
 }
@@ -100,6 +103,8 @@ struct Part1 {
     failure: Option<Error>,
     persons: Vec<Candidate>,
     others: Vec<Candidate>,
+    /// Person, start, id and name of the resource.
+    visits: Spill<4>,
     parts: Vec<Part>,
     last_visits: HashMap<i64, NaiveDate>,
     identifiers: Vec<(u64, Box<str>)>,
@@ -176,7 +181,7 @@ impl Part1 {
 
     /// Maps a resource that others refer to, believing that what it refers to itself exists.
     fn target(&mut self, record: &Record<'_>, name: &str, policy: &Policy<'_>) -> bool {
-        let Part1 { tape, persons, others, parts, identifiers, last_visits, .. } = self;
+        let Part1 { tape, persons, others, visits, parts, identifiers, last_visits, failure, .. } = self;
         let Ok(text) = std::str::from_utf8(record.text) else { return true };
         let Ok(element) = tape.parse(text) else { return true };
         let (Some(resource_type), Some(id)) = (record.head.resource_type, record.id()) else { return true };
@@ -194,7 +199,10 @@ impl Part1 {
                 Row::Provider(row) => others.push(candidate(row.provider_id, 0)),
                 Row::CareSite(row) => others.push(candidate(row.care_site_id, 0)),
                 Row::VisitOccurrence(row) => {
-                    others.push(candidate(row.visit_occurrence_id, row.person_id));
+                    let start = row.visit_start_datetime.unwrap_or(row.visit_start_date.and_time(NaiveTime::MIN));
+                    let start = start.and_utc().timestamp_micros();
+                    let entry = [row.person_id as u64, start as u64, row.visit_occurrence_id as u64, name];
+                    *failure = visits.push(entry).err().or(failure.take());
                     let last = last_visits.entry(row.person_id).or_insert(row.visit_start_date);
                     *last = row.visit_start_date.max(*last);
                 }
@@ -278,9 +286,10 @@ impl Part1 {
 
 fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
     let mut all = Part1::default();
-    let mut versions = Vec::new();
+    let (mut versions, mut visits) = (Vec::new(), Vec::new());
     for mut part in parts {
         versions.push(std::mem::take(&mut part.versions));
+        visits.push(std::mem::take(&mut part.visits));
         all.persons.append(&mut part.persons);
         all.others.append(&mut part.others);
         all.parts.append(&mut part.parts);
@@ -301,10 +310,23 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
     let persons = IdSet::new(persons.collect());
     let has_person = |candidate: &Candidate| candidate.person_id == 0 || persons.contains(candidate.person_id);
     let exists = |candidate: &Candidate| counts(candidate) && has_person(candidate);
-    let unsure = all.others.iter().filter(|candidate| counts(candidate) && !has_person(candidate));
-    let unsure = unsure.filter(|_| lake_holds_something).map(|candidate| (candidate.id, candidate.person_id)).collect();
     let mut rows: Vec<_> =
         all.others.iter().filter(|candidate| exists(candidate)).map(|candidate| candidate.id).collect();
+    let (mut unsure, mut preceding) = (Vec::new(), Preceding::default());
+    Spill::grouped(visits, |visits| {
+        let counts = |name: u64| winners.get(&name).is_none_or(|rows| *rows);
+        let person_id = visits[0][0] as i64;
+        let visits = visits.iter().filter(|visit| counts(visit[3]));
+        if persons.contains(person_id) {
+            rows.extend(visits.clone().map(|visit| visit[2] as i64));
+            if !lake_holds_something {
+                preceding.add_person(visits.map(|visit| (visit[1] as i64, visit[2] as i64)).collect());
+            }
+        } else if lake_holds_something {
+            unsure.extend(visits.map(|visit| (visit[2] as i64, person_id)));
+        }
+    })?;
+    preceding.finish();
     rows.extend(persons.iter());
     let absent = all.others.iter().filter(|candidate| !candidate.present);
     let absent = absent.filter(|candidate| winners.get(&candidate.name).is_none_or(|rows| !rows));
@@ -323,6 +345,7 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
         keys: IdSet::new(all.keys),
         wanted: IdSet::new(all.wanted),
         unsure,
+        preceding,
         parts: all.parts,
         wanted_identifiers: all.wanted_identifiers,
         absent,

@@ -244,7 +244,10 @@ impl Worker {
         for rows in self.sink.views_of(resource_type) {
             rows.append(&resource, scope, &version);
         }
-        for mapped in &mapped.rows {
+        for mut mapped in mapped.rows {
+            if let Row::VisitOccurrence(visit) = &mut mapped.row {
+                visit.preceding_visit_occurrence_id = shared.survey.preceding.of(visit.visit_occurrence_id);
+            }
             self.omop_row(&mapped.row, &mapped.part, (resource_type, id), version.version_id, shared);
         }
     }

@@ -1,0 +1,142 @@
+//! The order of each person's visits: which visit came before which. Visits that start together are ordered by id, so
+//! that every run gives the same order.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use lake::{KeySet, TableName, Transaction};
+use model::omop::{self, Lineage};
+
+use crate::error::Result;
+use crate::existing::{for_each, numbers};
+use crate::load::omop_spec;
+use crate::view::column::{constant, timestamp};
+
+/// The visit before each visit, where there is one.
+#[derive(Default)]
+pub struct Preceding(Vec<(i64, i64)>);
+
+impl Preceding {
+    /// Takes the visits of one person: start in microseconds and id.
+    pub fn add_person(&mut self, mut visits: Vec<(i64, i64)>) {
+        visits.sort_unstable();
+        visits.dedup();
+        self.0.extend(visits.windows(2).map(|pair| (pair[1].1, pair[0].1)));
+    }
+
+    /// To be called once, when all persons are there.
+    pub fn finish(&mut self) {
+        self.0.sort_unstable();
+        self.0.shrink_to_fit();
+    }
+
+    /// The visit before this one.
+    pub fn of(&self, visit: i64) -> Option<i64> {
+        self.0.binary_search_by_key(&visit, |(visit, _)| *visit).ok().map(|at| self.0[at].1)
+    }
+}
+
+/// Puts the visits of some persons in order, in the staged tables: also visits that this run did not touch may have
+/// another visit in front of them now. Returns how many rows were written anew.
+///
+/// # Errors
+/// The lake refuses.
+pub async fn reorder(transaction: &mut Transaction, persons: &HashSet<i64>, lineage: &Lineage) -> Result<u64> {
+    let session = transaction.session().await?;
+    let mut visits: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
+    let mut written: HashMap<i64, i64> = HashMap::new();
+    let sql = "select person_id, visit_occurrence_id, preceding_visit_occurrence_id, visit_start_datetime, \
+               visit_start_date from omop.visit_occurrence";
+    for_each(&session, sql, |batch| {
+        let (people, ids, preceding) = (numbers(batch, 0), numbers(batch, 1), numbers(batch, 2));
+        let (moments, days) = (micros(batch, 3), micros(batch, 4));
+        for row in (0..batch.num_rows()).filter(|row| persons.contains(&people[*row])) {
+            let start = moments[row].or(days[row]).unwrap_or_default();
+            visits.entry(people[row]).or_default().push((start, ids[row]));
+            written.insert(ids[row], preceding[row]);
+        }
+    })
+    .await?;
+    let mut order = Preceding::default();
+    visits.into_values().for_each(|visits| order.add_person(visits));
+    order.finish();
+    written.retain(|visit, preceding| order.of(*visit).unwrap_or_default() != *preceding);
+    if written.is_empty() {
+        return Ok(0);
+    }
+    let Some(table) = omop::table("visit_occurrence") else { return Ok(0) };
+    let mut writer = transaction.writer(&omop_spec(table)).await?;
+    let mut failure = None;
+    for_each(&session, "select * from omop.visit_occurrence", |batch| {
+        let batch = renew(batch, &written, &order, lineage);
+        failure = failure.take().or(batch.and_then(|batch| Ok(writer.write(&batch)?)).err());
+    })
+    .await?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let count = written.len() as u64;
+    let gone = KeySet::Int64(written.into_keys().collect());
+    let name = TableName::new("omop", table.name);
+    transaction.upsert(&name, "visit_occurrence_id", gone, writer.close()?).await?;
+    Ok(count)
+}
+
+/// The rows of the batch that are out of order, put right.
+fn renew(
+    batch: &RecordBatch,
+    written: &HashMap<i64, i64>,
+    order: &Preceding,
+    lineage: &Lineage,
+) -> Result<RecordBatch> {
+    let Some((at, _)) = batch.schema().column_with_name("visit_occurrence_id") else {
+        return Ok(RecordBatch::new_empty(batch.schema()));
+    };
+    let stale: BooleanArray = numbers(batch, at).iter().map(|visit| Some(written.contains_key(visit))).collect();
+    let batch = filter_record_batch(batch, &stale)?;
+    let rows = batch.num_rows();
+    let preceding: Int64Array = numbers(&batch, at).iter().map(|visit| order.of(*visit)).collect();
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| -> ArrayRef {
+        match field.name().as_str() {
+            "preceding_visit_occurrence_id" => Arc::new(preceding.clone()),
+            "pipeline_run_id" => constant(&lineage.pipeline_run_id, rows),
+            "persisted_at" => timestamp(vec![Some(lineage.persisted_at.and_utc().timestamp_micros()); rows]),
+            _ => Arc::clone(column),
+        }
+    });
+    let columns: Vec<_> = columns.collect();
+    let fields = schema
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| arrow::datatypes::Field::new(field.name(), column.data_type().clone(), true));
+    let schema = arrow::datatypes::Schema::new(fields.collect::<Vec<_>>());
+    Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+}
+
+fn micros(batch: &RecordBatch, column: usize) -> Vec<Option<i64>> {
+    let Ok(moments) = cast(batch.column(column), &DataType::Timestamp(TimeUnit::Microsecond, None)) else {
+        return vec![None; batch.num_rows()];
+    };
+    let moments = moments.as_primitive::<TimestampMicrosecondType>();
+    (0..moments.len()).map(|row| moments.is_valid(row).then(|| moments.value(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visits_follow_each_other_by_start_then_id() {
+        let mut order = Preceding::default();
+        order.add_person(vec![(30, 1), (10, 5), (10, 4), (20, 9)]);
+        order.add_person(vec![(5, 2)]);
+        order.finish();
+        let told: Vec<_> = [4, 5, 9, 1, 2].iter().map(|visit| order.of(*visit)).collect();
+        assert_eq!(told, [None, Some(4), Some(5), Some(9), None]);
+    }
+}
