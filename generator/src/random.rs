@@ -267,7 +267,7 @@ mod tests {
     }
 
     const KNOWN_BITS: [u64; 3] = [601_496_304_644_436_508, 13_557_152_116_580_522_214, 11_845_194_973_226_180_126];
-    const KNOWN_UUID: &str = "";
+    const KNOWN_UUID: &str = "53e0b664-8b87-4d9b-b9f4-7ae62226612d";
 
     #[test]
     fn streams_are_apart() {
