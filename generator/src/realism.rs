@@ -79,3 +79,24 @@ fn adults_look_like_adults() {
         assert!((low..=high).contains(&found), "{name}: {found}, expected {low} to {high}");
     }
 }
+
+#[test]
+fn no_value_is_a_negative_zero() {
+    let options = Options { patients: 60, seed: 5, ..Options::default() };
+    let world = World::new(&options, &built_in()).unwrap();
+    let mut zeros = 0;
+    for index in 0..options.patients {
+        for observation in simulate(&world, index).unwrap().record.observations {
+            let own = std::iter::once(&observation.value);
+            for value in own.chain(observation.components.iter().map(|(_, value)| value)) {
+                if let ObservationValue::Quantity(number, _) = value
+                    && *number == 0.0
+                {
+                    assert!(number.is_sign_positive(), "{:?}", world.library.codes.first(observation.codes));
+                    zeros += 1;
+                }
+            }
+        }
+    }
+    assert!(zeros > 10, "{zeros}");
+}

@@ -445,7 +445,8 @@ impl<'w> Person<'w> {
             }
             _ => number,
         };
-        Some(ObservationValue::Quantity(number, observation.unit.clone()))
+        // A negative zero is written as 0 and would not be read back as itself.
+        Some(ObservationValue::Quantity(number + 0.0, observation.unit.clone()))
     }
 
     /// Asks the constraints on age, sex and co-occurrence; counts a refusal.

@@ -528,10 +528,10 @@ fn cholesky(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, Error> {
     Ok(factor)
 }
 
-/// Rounds to decimals, so that the number prints short.
+/// Rounds to decimals, so that the number prints short; adding zero turns a negative zero into zero.
 pub(crate) fn round(value: f64, decimals: u32) -> f64 {
     let scale = [1.0, 10.0, 100.0, 1000.0, 10000.0][decimals.min(4) as usize];
-    (value * scale).round() / scale
+    (value * scale).round() / scale + 0.0
 }
 
 #[cfg(test)]

@@ -45,17 +45,23 @@ struct Drug {
 
 impl OmopSink<'_> {
     pub(super) fn visits(&mut self, record: &Record, selection: &Selection, observed: &mut Observed) {
-        let mut previous: Option<i64> = None;
-        let mut order: Vec<u32> = selection.encounters.clone();
-        order.sort_by_key(|index| (record.encounters[*index as usize].start, *index));
-        for index in order {
+        // In the order of time; those that start together in the order of their keys.
+        let mut order: Vec<_> = selection
+            .encounters
+            .iter()
+            .map(|index| {
+                let start = record.patient.zone.utc(record.encounters[*index as usize].start);
+                (start, self.visit_id(record, Some(*index)).unwrap_or_default(), *index)
+            })
+            .collect();
+        order.sort_unstable();
+        for (_, visit_occurrence_id, index) in order {
             let encounter = &record.encounters[index as usize];
             let (start, end) = (self.when(record, encounter.start), self.when(record, encounter.end));
             observed.see(start.date);
             observed.see(end.date);
             let class = class_code(encounter.class).0;
             let discharge = encounter.discharge.map(|code| self.world.library.codes.code(code).code.as_str());
-            let visit_occurrence_id = self.visit_id(record, Some(index)).unwrap_or_default();
             self.add(VisitOccurrence {
                 visit_occurrence_id,
                 person_id: self.person_id(record),
