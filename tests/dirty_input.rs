@@ -18,10 +18,8 @@ fn assert_rejected(record: &[u8], reason: &str, detail: &str) {
     let ended = lake.call("run", &["etl", "in.ndjson"]);
     assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
     assert_eq!(lake.value("select count(*) from omop.person"), "2");
-    let found = lake.call(
-        "query",
-        &["query", "select file, line, reason, detail from quality.rejected", "--format", "csv"],
-    );
+    let found =
+        lake.call("query", &["query", "select file, line, reason, detail from quality.rejected", "--format", "csv"]);
     let lines: Vec<_> = found.stdout.lines().skip(1).collect();
     assert_eq!(lines.len(), 1, "{}", found.stdout);
     assert!(lines[0].contains(&format!("in.ndjson,2,{reason}")), "{}", lines[0]);
@@ -145,7 +143,8 @@ fn a_full_disk_leaves_the_lake_as_it_was() {
         return;
     }
     lake.file("few.ndjson", PATIENT);
-    let many: String = (0..300_000).map(|id| PATIENT.replace("sound", &format!("{:x}", id * 2_654_435_761_u64)) + "\n").collect();
+    let many: String =
+        (0..300_000).map(|id| PATIENT.replace("sound", &format!("{:x}", id * 2_654_435_761_u64)) + "\n").collect();
     lake.file("many.ndjson", many);
     let first = lake.call("first", &["etl", "few.ndjson", "--lake", "small/lake"]);
     let before = tables_of(&mount.join("lake"), &["fhir", "omop", "quality"]);

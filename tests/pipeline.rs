@@ -67,7 +67,8 @@ fn a_population_replaces_the_one_before_it() {
     assert_proven(&fresh.json("small", &["run", "--patients", "10", "--seed", "7"]));
     assert_equal_tables(&fresh.tables(&["fhir", "omop"]), &lake.tables(&["fhir", "omop"]));
 
-    let ended = lake.call("query", &["query", "select count(*) as n from omop.person", "--as-of", "large", "--format", "csv"]);
+    let ended =
+        lake.call("query", &["query", "select count(*) as n from omop.person", "--as-of", "large", "--format", "csv"]);
     assert_eq!(ended.stdout, "n\n30\n", "{}", ended.stderr);
 }
 

@@ -26,7 +26,11 @@ fn pyiceberg_and_duckdb_read_the_same() {
     for column in ["person_id", "year_of_birth"] {
         let sum = lake.value(&format!("select sum(cast({column} as decimal(38, 0))) from omop.person"));
         for reader in ["pyiceberg", "duckdb"] {
-            assert_eq!(found[reader]["omop.person"]["sums"][column].to_string().trim_matches('"'), sum, "{reader}: {column}");
+            assert_eq!(
+                found[reader]["omop.person"]["sums"][column].to_string().trim_matches('"'),
+                sum,
+                "{reader}: {column}"
+            );
         }
     }
 }

@@ -83,7 +83,8 @@ impl Config {
             merge_file(&mut settings, path)?;
         }
         merge_environment(&mut settings, std::env::vars())?;
-        let mut config: Config = settings.try_into().map_err(|error: toml::de::Error| anyhow!("{}", error.message()))?;
+        let mut config: Config =
+            settings.try_into().map_err(|error: toml::de::Error| anyhow!("{}", error.message()))?;
         if let Some(lake) = &global.lake {
             config.lake.path.clone_from(lake);
         }
@@ -141,8 +142,12 @@ fn merge_environment(settings: &mut Table, variables: impl Iterator<Item = (Stri
         let (section, key) = lower.split_once('_').with_context(|| format!("`{name}` names no section and key"))?;
         let slot = slot(settings, section, key).with_context(|| format!("in the environment variable `{name}`"))?;
         *slot = match slot {
-            Value::Integer(_) => Value::Integer(text.parse().with_context(|| format!("`{name}` is not a whole number"))?),
-            Value::Boolean(_) => Value::Boolean(text.parse().with_context(|| format!("`{name}` is not true or false"))?),
+            Value::Integer(_) => {
+                Value::Integer(text.parse().with_context(|| format!("`{name}` is not a whole number"))?)
+            }
+            Value::Boolean(_) => {
+                Value::Boolean(text.parse().with_context(|| format!("`{name}` is not true or false"))?)
+            }
             _ => Value::String(text),
         };
     }

@@ -34,8 +34,17 @@ pub fn print_error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Lays rows out in columns: the first left-aligned, the others right-aligned.
+/// Lays names and numbers out in columns: the first left-aligned, the others right-aligned.
 pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
+    align(header, rows, 1)
+}
+
+/// Lays words out in columns, all left-aligned.
+pub fn listing(header: &[&str], rows: &[Vec<String>]) -> String {
+    align(header, rows, header.len())
+}
+
+fn align(header: &[&str], rows: &[Vec<String>], left: usize) -> String {
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -45,7 +54,8 @@ pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let mut text = String::from(" ");
         for (index, (cell, width)) in cells.zip(&widths).enumerate() {
-            text += &if index == 0 { format!(" {cell:<width$}") } else { format!("  {cell:>width$}") };
+            let gap = if index == 0 { " " } else { "  " };
+            text += &if index < left { format!("{gap}{cell:<width$}") } else { format!("{gap}{cell:>width$}") };
         }
         text.trim_end().to_owned() + "\n"
     };

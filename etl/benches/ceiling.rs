@@ -38,8 +38,11 @@ fn parse(folder: &Path) -> Result<(usize, Duration)> {
     let (mut bytes, mut spent) = (0, Duration::ZERO);
     for path in files(folder, &["ndjson", "gz"])? {
         let file = BufReader::new(File::open(&path)?);
-        let reader: Box<dyn Read> =
-            if path.extension().is_some_and(|extension| extension == "gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "gz") {
+            Box::new(MultiGzDecoder::new(file))
+        } else {
+            Box::new(file)
+        };
         let mut reader = BufReader::with_capacity(8 << 20, reader);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {

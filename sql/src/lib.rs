@@ -2,6 +2,8 @@
 
 mod check;
 mod definition;
+#[cfg(test)]
+mod end_to_end;
 mod error;
 mod fingerprint;
 mod graph;

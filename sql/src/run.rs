@@ -165,7 +165,7 @@ mod tests {
     use lake::{AsOf, Config, Durability, Stamp, TableName, TableSpec};
 
     use super::*;
-    use crate::graph::tests::{embedded, files};
+    use crate::graph::tests::files;
 
     struct Place {
         lake: Lake,
@@ -374,34 +374,5 @@ mod tests {
             rows(&stepwise.lake, seen).await,
             "a 1970-01-02 1970-01-05 run 4\nb 1970-01-02 1970-01-02 run 3\nc 1970-01-02 1970-01-02 run 4\nd 1970-01-03 1970-01-04 run 3"
         );
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_embedded_models_build_over_empty_tables() {
-        let place = place().await;
-        let project = embedded();
-        let stamp = Stamp { run_id: "r".into(), stage: "sources".into(), fingerprint: String::new() };
-        let mut transaction = place.lake.begin(stamp).await.unwrap();
-        for (name, source) in &project.sources {
-            let name: TableName = name.parse().unwrap();
-            let schema = source.schema.clone();
-            let spec = TableSpec { name: name.clone(), schema, key: vec![], sort: vec![], partition: None };
-            let files = transaction.writer(&spec).await.unwrap().close().unwrap();
-            transaction.replace(&name, files);
-        }
-        transaction.commit().await.unwrap();
-        let outcome = run(&place.lake, &project, &options(1), &|_| {}).await.unwrap();
-        let bad = outcome.models.iter().filter(|model| model.status != ModelStatus::Built).collect::<Vec<_>>();
-        assert!(bad.is_empty(), "{bad:#?}");
-        let session = place.lake.session(&AsOf::Latest).await.unwrap();
-        for check in project.checks() {
-            let batches =
-                session.sql(&check.sql).await.unwrap_or_else(|error| panic!("{}: {error}", check.id)).collect().await;
-            let batches = batches.unwrap_or_else(|error| panic!("{}: {error}", check.id));
-            let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-            assert_eq!(rows, 1, "{}", check.id);
-            let kinds = batches[0].columns().iter().map(|column| column.data_type().clone()).collect::<Vec<_>>();
-            assert_eq!(kinds, [DataType::Int64, DataType::Int64], "{}", check.id);
-        }
     }
 }

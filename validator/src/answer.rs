@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -177,7 +178,9 @@ async fn answer_batch(session: &Asker, from: &str, batch: Batch, passes: u64) ->
     let selected: Vec<_> =
         columns.0.iter().enumerate().map(|(index, column)| format!("{column} as c{index}")).collect();
     let sql = format!("select {}\nfrom {from}{}", selected.join(",\n    "), lines(&joins));
+    let clock = Instant::now();
     let sums = sums(session, &sql, passes).await.ok();
+    tracing::debug!(from, columns = columns.0.len(), elapsed_ms = clock.elapsed().as_millis() as u64, "batch answered");
     let mut results = Vec::with_capacity(batch.rows.len() + batch.digests.len());
     for ((index, row), (all, violating)) in batch.rows.into_iter().zip(places) {
         let result = match &sums {
@@ -200,7 +203,10 @@ async fn answer_batch(session: &Asker, from: &str, batch: Batch, passes: u64) ->
 }
 
 async fn answer_alone(session: &Asker, check: Check, passes: u64) -> CheckResult {
-    match sums(session, &check.sql, passes).await {
+    let clock = Instant::now();
+    let sums = sums(session, &check.sql, passes).await;
+    tracing::debug!(check.id, elapsed_ms = clock.elapsed().as_millis() as u64, "check answered");
+    match sums {
         Ok(sums) if sums.len() == 2 => CheckResult::judged(check, sums[0], sums[1]),
         Ok(sums) => errored(check, format!("expected 2 columns, found {}", sums.len())),
         Err(error) => errored(check, error.to_string()),

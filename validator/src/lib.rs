@@ -16,6 +16,7 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use chrono::NaiveDateTime;
 use datafusion::prelude::SessionContext;
@@ -81,6 +82,8 @@ async fn examine(
     options: &Options,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Report> {
+    let clock = Instant::now();
+    let told = |phase: &str| tracing::debug!(phase, elapsed_ms = clock.elapsed().as_millis() as u64, "validated");
     let contents = Contents::of(session, &row_counts).await?;
     let accounting_run = check::accounting_run(session, &contents, &options.run_id).await?;
     let traces = check::traces(session, &contents).await?;
@@ -96,15 +99,20 @@ async fn examine(
 
     let mut results =
         answer::answer(session, &contents, questions, options.threads, &|answered| progress(answered, total)).await?;
+    told("checks");
     results.extend(privacy::guard(session, &contents).await?);
+    told("personal data");
     progress(total - 1, total);
     let oracle = match &options.oracle {
         Some(folder) => Some(oracle::compare(session, &contents, folder, &options.source_id, options.threads).await?),
         None => None,
     };
     results.extend(oracle.iter().flat_map(oracle::results));
+    told("oracle");
     progress(total, total);
-    report::report(session, &contents, options, accounting_run, results, oracle).await
+    let report = report::report(session, &contents, options, accounting_run, results, oracle).await;
+    told("figures");
+    report
 }
 
 #[cfg(test)]

@@ -56,7 +56,8 @@ impl Mapping {
         }
         settings.keep_raw |= self.keep_raw;
         settings.keep_address |= self.keep_address;
-        settings.medication_request_policy = self.medication_request_policy.unwrap_or(settings.medication_request_policy);
+        settings.medication_request_policy =
+            self.medication_request_policy.unwrap_or(settings.medication_request_policy);
         config.pipeline.max_rejects = self.max_rejects.unwrap_or(config.pipeline.max_rejects);
     }
 }

@@ -40,7 +40,11 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
         Format::Table => {
             let count: usize = batches.iter().map(|batch| batch.num_rows()).sum();
             let noun = if count == 1 { "row" } else { "rows" };
-            format!("{}\n{} {noun}\n", pretty_format_batches_with_schema(schema, &batches)?, output::number(count as u64))
+            format!(
+                "{}\n{} {noun}\n",
+                pretty_format_batches_with_schema(schema, &batches)?,
+                output::number(count as u64)
+            )
         }
         Format::Json => {
             let mut writer = ArrayWriter::new(Vec::new());

@@ -53,8 +53,8 @@ struct AccountingSummary {
 
 #[derive(Serialize)]
 struct CheckSummary {
-    passed: u64,
-    failed: u64,
+    passed: usize,
+    failed: usize,
     failed_names: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
         output::print(&text(&run, &config, &mapped, &tables, &built, &report, &written, &stages))?;
     }
     let rejected = mapped.accounting.total().rejected;
-    let findings = rejected > config.pipeline.max_rejects || report.failed() > 0 || built.failed() > 0;
+    let findings = rejected > config.pipeline.max_rejects || report.failed() > 0 || super::sql::failed(&built) > 0;
     Ok(if findings { Outcome::Findings } else { Outcome::Done })
 }
 
@@ -135,15 +135,8 @@ fn summary(
         already_committed: mapped.already_committed,
         accounting: AccountingSummary { total: mapped.accounting.total(), by_type },
         tables,
-        checks: CheckSummary {
-            passed: report.passed(),
-            failed: report.failed(),
-            failed_names: report.failed_names(),
-        },
-        oracle: report
-            .oracle
-            .as_ref()
-            .map(|oracle| OracleSummary { rows: oracle.rows, mismatches: oracle.mismatches }),
+        checks: CheckSummary { passed: report.passed(), failed: report.failed(), failed_names: report.failed_names() },
+        oracle: report.oracle.as_ref().map(|oracle| OracleSummary { rows: oracle.rows, mismatches: oracle.mismatches }),
         report: written.html,
         seconds: stages.seconds.iter().copied().collect(),
         peak_memory_bytes: peak_memory_bytes(),

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use lake::Lake;
 use model::quality::{CheckResult, Status};
-use sql::ModelStatus;
+use sql::{Input, Materialization, ModelStatus, Shown};
 
 use super::{Format, Global, Outcome, Run};
 use crate::config::Config;
@@ -45,6 +45,12 @@ pub struct Selection {
     full_refresh: bool,
 }
 
+impl Selection {
+    fn models(&self) -> sql::Selection {
+        sql::Selection { select: self.select.clone(), exclude: self.exclude.clone() }
+    }
+}
+
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Command::Run(selection) => {
@@ -56,19 +62,19 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
             } else {
                 output::print(&(models_table(&outcome) + &failures(&outcome)))?;
             }
-            Ok(if outcome.failed() > 0 { Outcome::Findings } else { Outcome::Done })
+            Ok(if failed(&outcome) > 0 { Outcome::Findings } else { Outcome::Done })
         }
         Command::Test(selection) => test(global, &config, &selection).await,
         Command::List(selection) => {
-            let models = config.project()?.list(&selection.select, &selection.exclude)?;
+            let models = config.project()?.list(&selection.models())?;
             if global.format == Format::Json {
                 output::print_json(&models)?;
             } else {
                 let rows: Vec<_> = models
                     .iter()
-                    .map(|model| vec![model.name.clone(), model.materialization.to_string(), model.reads.join(" ")])
+                    .map(|model| vec![model.name.clone(), word(model.materialization).into(), model.summary.clone()])
                     .collect();
-                output::print(&output::columns(&["model", "as", "reads"], &rows))?;
+                output::print(&output::listing(&["model", "as", "one line"], &rows))?;
             }
             Ok(Outcome::Done)
         }
@@ -77,7 +83,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
             if global.format == Format::Json {
                 output::print_json(&description)?;
             } else {
-                output::print(&description.to_string())?;
+                output::print(&describe(&description))?;
             }
             Ok(Outcome::Done)
         }
@@ -87,7 +93,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
 /// Builds the selected models.
 pub async fn build(lake: &Lake, config: &Config, run: &Run, selection: Selection) -> Result<sql::Outcome> {
     let project = config.project()?;
-    let models = project.list(&selection.select, &selection.exclude)?;
+    let models = project.list(&selection.models())?;
     let options = sql::Options {
         run_id: run.id.clone(),
         started_at: run.started_at,
@@ -109,10 +115,10 @@ pub async fn build(lake: &Lake, config: &Config, run: &Run, selection: Selection
 async fn test(global: &Global, config: &Config, selection: &Selection) -> Result<Outcome> {
     let lake = super::existing_lake(config).await?;
     let project = config.project()?;
-    let models = project.list(&selection.select, &selection.exclude)?;
+    let models = project.list(&selection.models())?;
     let mut checks = project.checks();
     checks.retain(|check| models.iter().any(|model| model.name == check.table));
-    let results = validator::check(&lake, checks, config.threads()).await?;
+    let results = validator::answer(&lake, checks, config.threads()).await?;
     if global.format == Format::Json {
         output::print_json(&results)?;
     } else {
@@ -148,6 +154,49 @@ fn models_table(outcome: &sql::Outcome) -> String {
         })
         .collect();
     output::columns(&["model", "status", "rows", "seconds"], &rows)
+}
+
+/// How many models could not be built.
+pub fn failed(outcome: &sql::Outcome) -> usize {
+    outcome.count(ModelStatus::Failed) + outcome.count(ModelStatus::Skipped)
+}
+
+fn word(materialization: Materialization) -> &'static str {
+    match materialization {
+        Materialization::View => "view",
+        Materialization::Table => "table",
+        Materialization::Incremental => "incremental",
+        Materialization::Seed => "seed",
+    }
+}
+
+/// A model for people: what it is, its columns with their origins, its neighbours, its SQL.
+fn describe(model: &Shown) -> String {
+    let list = |items: &mut dyn Iterator<Item = &String>| items.cloned().collect::<Vec<_>>().join(", ");
+    let mut text =
+        format!("{} ({}, {})\n{}\n\n", model.name, word(model.materialization), model.file, model.description);
+    text += &format!("one row per  {}\n", list(&mut model.grain.iter()));
+    text += &format!(
+        "reads        {}\nread by      {}\n\n",
+        list(&mut model.reads.iter()),
+        list(&mut model.read_by.iter())
+    );
+    let rows: Vec<_> = model
+        .columns
+        .iter()
+        .map(|column| vec![column.name.clone(), column.data_type.to_string(), list(&mut column.origins.iter())])
+        .collect();
+    text += &output::listing(&["column", "type", "comes from"], &rows);
+    if let Some(note) = &model.lineage_note {
+        text += &format!("  column lineage is not known: {note}\n");
+    }
+    let place = |input: &Input| format!("{}.{}", input.table, input.column);
+    let deciding: Vec<_> = model.rows.iter().map(place).collect();
+    if !deciding.is_empty() {
+        text += &format!("\nrows depend on {}\n", deciding.join(", "));
+    }
+    text += &format!("\ntests\n{}\n", model.checks.iter().map(|check| format!("  {check}\n")).collect::<String>());
+    text + model.text.trim_end() + "\n"
 }
 
 /// One line per model that failed or was skipped because of it.

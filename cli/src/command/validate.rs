@@ -82,8 +82,11 @@ pub async fn validate(
 
 /// The verdict for people.
 pub fn summary(report: &Report, written: &Written) -> String {
-    let mut text =
-        format!("checks: {} passed, {} failed\n", output::number(report.passed()), output::number(report.failed()));
+    let mut text = format!(
+        "checks: {} passed, {} failed\n",
+        output::number(report.passed() as u64),
+        output::number(report.failed() as u64)
+    );
     let names = report.failed_names();
     for name in names.iter().take(10) {
         text += &format!("  failed: {name}\n");

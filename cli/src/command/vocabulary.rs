@@ -1,5 +1,6 @@
 //! `healthlake vocabulary`: the user's OHDSI Athena download, or what the lake has.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -28,22 +29,37 @@ enum Command {
 }
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
-    let lake = super::open_lake(&config).await?;
-    let outcome = match arguments.command {
+    match arguments.command {
         Command::Import { folder } => {
+            let lake = super::open_lake(&config).await?;
             let run = Run::from_environment()?;
-            etl::vocabulary::import(&lake, &folder, &run.id)
+            let outcome = etl::vocabulary::import(&lake, &folder, &run.id)
                 .await
-                .with_context(|| format!("cannot import the vocabulary in `{}`", folder.display()))?
+                .with_context(|| format!("cannot import the vocabulary in `{}`", folder.display()))?;
+            if global.format == Format::Json {
+                output::print_json(&outcome)?;
+            } else {
+                output::print(&output::columns(&["table", "rows"], &counts(&outcome.rows)))?;
+            }
         }
-        Command::Info => etl::vocabulary::info(&lake).await?,
-    };
-    if global.format == Format::Json {
-        output::print_json(&outcome)?;
-    } else {
-        let rows: Vec<_> =
-            outcome.rows.iter().map(|(table, count)| vec![table.clone(), output::number(*count)]).collect();
-        output::print(&format!("vocabulary {}\n{}", outcome.version, output::columns(&["table", "rows"], &rows)))?;
+        Command::Info => {
+            let info = etl::vocabulary::info(&super::existing_lake(&config).await?).await?;
+            if global.format == Format::Json {
+                output::print_json(&info)?;
+            } else {
+                output::print(&format!(
+                    "{}: {} concepts, {} of them standard\n{}",
+                    info.version,
+                    output::number(info.concepts),
+                    output::number(info.standard_concepts),
+                    output::columns(&["vocabulary", "concepts"], &counts(&info.by_vocabulary))
+                ))?;
+            }
+        }
     }
     Ok(Outcome::Done)
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> Vec<Vec<String>> {
+    counts.iter().map(|(name, count)| vec![name.clone(), output::number(*count)]).collect()
 }

@@ -166,7 +166,7 @@ impl Person<'_> {
         );
         let slot = day + if appointment { 8 * HOUR + quarter * 3 / 8 * 15 * MINUTE } else { quarter * 15 * MINUTE };
         let start = slot.max(time);
-        let start = if start < self.last_end && self.last_end - start < DAY { self.last_end } else { start };
+        let start = if start < self.last_end && self.last_end - start < 4 * DAY { self.last_end } else { start };
         // Whole seconds, so that shifted moments stay in order.
         let start = start - start.rem_euclid(SECOND) + time.rem_euclid(SECOND);
         if start >= self.latest_written() { time } else { start }

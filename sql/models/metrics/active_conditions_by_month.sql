@@ -2,8 +2,23 @@ with calendar_month as (
     select * from marts.calendar_month
 ),
 
+patient as (
+    select * from marts.patient_demographics
+),
+
 episode as (
-    select * from marts.condition_episodes where condition_concept_id <> 0
+    select
+        episode.condition_concept_id,
+        episode.condition_name,
+        episode.start_date,
+        case
+            when patient.death_date < coalesce(episode.end_date, date '2200-01-01')
+                then greatest(patient.death_date, episode.start_date)
+            else episode.end_date
+        end as end_date
+    from marts.condition_episodes as episode
+    left join patient on episode.person_id = patient.person_id
+    where episode.condition_concept_id <> 0
 ),
 
 turn as (

@@ -45,6 +45,7 @@ struct Drug {
 
 impl OmopSink<'_> {
     pub(super) fn visits(&mut self, record: &Record, selection: &Selection, observed: &mut Observed) {
+        let mut previous: Option<i64> = None;
         // In the order of time; those that start together in the order of their keys.
         let mut order: Vec<_> = selection
             .encounters
