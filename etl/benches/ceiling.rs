@@ -2,6 +2,7 @@
 //! batches of its output to zstd Parquet. Prints one JSON object; `scripts/bench` sets etl's CPU seconds beside it.
 //!
 //! `cargo bench -p etl --bench ceiling -- <folder of NDJSON> <folder of Parquet>`
+#![allow(clippy::print_stdout, reason = "the figures are the result")]
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -599,7 +599,7 @@ mod tests {
 
         let mut transaction = lake.begin(stamp("2")).await.unwrap();
         transaction.allow_schema_change(&changed.name);
-        let files = write(&mut transaction, &changed, &[batch.clone()]).await;
+        let files = write(&mut transaction, &changed, std::slice::from_ref(&batch)).await;
         transaction.append(&changed.name, files);
         assert!(matches!(transaction.commit().await, Err(Error::PartialSchemaChange(_))));
 

@@ -482,7 +482,7 @@ pub(crate) mod tests {
         orphan.insert("marts/b.yml".to_owned(), String::new());
         assert!(message(Project::from_files(orphan)).contains("marts/b.yml: there is no `marts/b.sql` beside it"));
         let mut renamed = files(&[("staging/a", "select id from omop.t", "columns: []")]);
-        renamed.get_mut("staging/a.yml").unwrap().insert_str(6, "x");
+        renamed.get_mut("staging/a.yml").unwrap().insert(6, 'x');
         assert!(message(Project::from_files(renamed)).contains("staging/a.yml: name `xa` is not the file's name `a`"));
         let twins = project(&[("staging/a", "select id from omop.t"), ("marts/a", "select id from staging.a")]);
         assert!(message(twins).contains("the name `a` is taken by `marts/a.sql`"));

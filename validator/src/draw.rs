@@ -33,7 +33,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     match share {
         share if share < 0.01 => "< 0.01 %".into(),
         share if share > 99.99 => "> 99.99 %".into(),
-        share if share < 1.0 || share > 99.0 => format!("{share:.2} %"),
+        share if !(1.0..=99.0).contains(&share) => format!("{share:.2} %"),
         share => format!("{share:.1} %"),
     }
 }
