@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
     use crate::answer::answer;
-    use crate::testing::{RUN, contents, find, moment, sound_lake, spoil};
+    use crate::testing::{RUN, contents, find, moment, run, sound_lake, spoil};
 
     async fn ask(session: &datafusion::prelude::SessionContext, names: &[&str]) -> Vec<CheckResult> {
         let contents = contents(session).await;
@@ -407,6 +407,31 @@ mod tests {
                 }
                 panic!("{name} never fails");
             }
+        }
+    }
+
+    /// Found with the allergy of the HL7 examples: recorded in 2014, its reactions of 2004 and 2012.
+    #[tokio::test]
+    async fn a_reaction_has_a_date_of_its_own() {
+        let id = "crossModelDate/omop.observation.observation_date from fhir.allergy_intolerance";
+        for (part, status) in [("reaction[0]", Status::NotApplicable), ("", Status::Failed)] {
+            let session = sound_lake().await;
+            run(
+                &session,
+                "create table fhir.allergy_intolerance as select 'a1' as id, 'test' as source_id, 'p1' as patient_id,
+                 'e1' as encounter_id, timestamp '2014-10-09 03:58:00' as recorded_datetime,
+                 cast(null as timestamp) as onset_datetime",
+            )
+            .await;
+            let row = "select o.* replace (cast(61 as bigint) as observation_id, cast(1 as bigint) as person_id,
+                 date '2012-06-12' as observation_date) from (values (1)) as v left join omop.observation as o on true";
+            spoil(&session, "omop.observation", row).await;
+            let entry = format!(
+                "select * from quality.crosswalk union all select 'observation', cast(61 as bigint), 'test',
+                 'AllergyIntolerance', 'a1', '{part}', 'run-1'"
+            );
+            spoil(&session, "quality.crosswalk", &entry).await;
+            assert_eq!(find(&ask(&session, &["crossModelDate"]).await, id).status, status, "part `{part}`");
         }
     }
 

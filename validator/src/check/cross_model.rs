@@ -289,7 +289,8 @@ fn events(all: &mut Vec<Question>, contents: &Contents, source: &Source, flat: &
         place.start_date,
         format!("The date is that of `{flat}.{written}`, as written there: within a day of its moment in UTC."),
         Vec::new(),
-        &format!("{start} is not null"),
+        // A reaction has a date of its own.
+        &format!("{start} is not null and x.part not like 'reaction%'"),
         &format!(
             "t.{0} > cast({start} as date) + interval '1 day' or t.{0} < cast({start} as date) - interval '1 day'",
             place.start_date
@@ -300,7 +301,7 @@ fn events(all: &mut Vec<Question>, contents: &Contents, source: &Source, flat: &
         place.start_datetime,
         format!("The moment equals `{flat}.{written}`."),
         Vec::new(),
-        &format!("{start} is not null and t.{} is not null", place.start_datetime),
+        &format!("{start} is not null and t.{} is not null and x.part not like 'reaction%'", place.start_datetime),
         &format!("t.{} <> {start}", place.start_datetime),
     );
     if let (Some(end), [_, ..]) = (place.end_datetime, source.end) {
