@@ -187,6 +187,63 @@ mod tests {
         assert!(text.find("isForeignKey").unwrap() < text.find("id=\"accounting\"").unwrap());
     }
 
+    /// Verdict and tiles as a reader meets them, without markup.
+    #[tokio::test]
+    async fn the_first_screen_says_what_matters() {
+        let folder = tempfile::tempdir().unwrap();
+        write_expected(&sound_rows(), folder.path());
+        let report = examined(&sound_lake().await, &options(Some(folder.path().into()))).await;
+        let html = page::render(&report).unwrap();
+        let shown = &html[html.find("<h1>").unwrap()..html.find("</dl>").unwrap()];
+        let mut text = String::new();
+        for part in shown.split('<').filter_map(|part| part.split_once('>')) {
+            if !part.1.trim().is_empty() {
+                text.push_str(part.1.trim());
+                text.push('\n');
+            }
+        }
+        insta::with_settings!({ filters => vec![(r"\d[\d,]* (required checks|to look at|failed)", "[n] $1"), (r"Checks passed\n[\d,]+\n.*", "Checks passed\n[n]"), (r"Advisory findings\n\d+", "Advisory findings\n[n]"), (env!("CARGO_PKG_VERSION"), "[version]")] }, {
+            insta::assert_snapshot!(text, @r"
+            All [n] required checks passed
+            passed
+            [n] to look at
+            run
+            run-1
+            started
+            2 January 2026, 09:30 UTC
+            source
+            test
+            OMOP CDM
+            5.4
+            healthlake
+            [version]
+            Findings
+            Accounting
+            Oracle
+            Data
+            Checks
+            Query it
+            Resources read
+            10
+            every one accounted for
+            Mapped to OMOP
+            80.0 %
+            1 excluded, 1 rejected
+            OMOP rows
+            10
+            2 people, 6 tables in use
+            Oracle agreement
+            100 %
+            0 of 10 rows differ
+            Checks passed
+            [n]
+            Advisory findings
+            [n]
+            worth a look, do not fail the run
+            ");
+        });
+    }
+
     #[tokio::test]
     async fn the_models_own_tests_are_asked_too() {
         let mut check =
