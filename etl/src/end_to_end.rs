@@ -18,6 +18,7 @@ fn options(run_id: &str, sources: &[&Path]) -> Options {
         keep_raw: true,
         medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
         keep_address: false,
+        complete: false,
         threads: 2,
     }
 }

@@ -23,6 +23,8 @@ use crate::view::View;
 pub struct Existing {
     /// Mapping hashes by resource key, of resources that the input has too.
     pub mapping_hashes: HashMap<i64, i64>,
+    /// Resources of this source that the input lacks.
+    pub absent: HashSet<i64>,
     /// Content hashes by resource key in `raw`, of resources that the input has too.
     pub raw_hashes: HashMap<i64, i64>,
     /// All locations.
@@ -51,12 +53,14 @@ impl Existing {
         let mut existing = Existing { tables: lake.tables().await?.into_iter().collect(), ..Existing::default() };
         for view in views {
             if existing.tables.contains(&TableName::new("fhir", &view.name)) {
-                let sql = format!("select resource_key, mapping_hash from fhir.{}", view.name);
+                let sql = format!("select resource_key, mapping_hash, source_id from fhir.{}", view.name);
                 for_each(&session, &sql, |batch| {
-                    let (keys, hashes) = (numbers(batch, 0), numbers(batch, 1));
-                    for (key, hash) in keys.iter().zip(hashes.iter()) {
-                        if survey.keys.contains(*key) {
-                            existing.mapping_hashes.insert(*key, *hash);
+                    let (keys, hashes, sources) = (numbers(batch, 0), numbers(batch, 1), texts(batch, 2));
+                    for (row, key) in keys.into_iter().enumerate() {
+                        if survey.keys.contains(key) {
+                            existing.mapping_hashes.insert(key, hashes[row]);
+                        } else if sources[row] == source_id {
+                            existing.absent.insert(key);
                         }
                     }
                 })
@@ -217,7 +221,7 @@ impl Existing {
         let session = lake.session(&AsOf::Latest).await?;
         for (name, ids) in rows {
             let Some(table) = omop::table(name).filter(|table| table.column("person_id").is_some()) else { continue };
-            let sql = format!("select {}, person_id from omop.{name}", key_column(table));
+            let sql = format!("select {}, person_id as person from omop.{name}", key_column(table));
             for_each(&session, &sql, |batch| {
                 let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
                 persons.extend(pairs.filter(|(id, _)| ids.contains(id)).map(|(_, person)| person));

@@ -50,6 +50,8 @@ pub struct Options {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city in `omop.location`.
     pub keep_address: bool,
+    /// The input is all that the source has: what an earlier run took from it and is not there now is taken away.
+    pub complete: bool,
     /// Threads that read, and threads that write.
     pub threads: usize,
 }
@@ -118,7 +120,7 @@ fn fingerprint(sources: &Sources, options: &Options) -> Result<String> {
     }
     hash.update(options.source_id.as_bytes());
     hash.update(&rules(options, "").to_le_bytes());
-    hash.update(&[u8::from(options.keep_raw)]);
+    hash.update(&[u8::from(options.keep_raw), u8::from(options.complete)]);
     Ok(format!("{:016x}", hash.digest()))
 }
 
@@ -176,6 +178,9 @@ impl<'l> Loading<'l> {
         let existing = if holds_something {
             let views = crate::view::built_in()?;
             let mut existing = Existing::look_up(lake, &mut survey, &views, &options.source_id).await?;
+            if !options.complete {
+                existing.absent.clear();
+            }
             if options.keep_raw {
                 existing.look_up_raw(lake, &survey, &options.source_id).await?;
             }
@@ -193,7 +198,10 @@ impl<'l> Loading<'l> {
         }
         let share = self.transform(transaction).await?;
         share.account.check()?;
-        let Share { account, files, spans, mut persons, changed, keys } = share;
+        let Share { account, files, spans, mut persons, mut changed, keys } = share;
+        if let Some(existing) = &self.existing {
+            changed.extend(&existing.absent);
+        }
         collide(keys)?;
         let mut rows = BTreeMap::new();
         let mut removed = match &self.existing {

@@ -38,6 +38,9 @@ pub struct Mapping {
     /// Keep street and city in omop.location
     #[arg(long)]
     pub keep_address: bool,
+    /// The input is all that the source has: what an earlier run took and is absent now is taken away
+    #[arg(long)]
+    pub complete: bool,
     /// Rejected records that are tolerated before the exit code is 1 [default: 0]
     #[arg(long, value_name = "N")]
     pub max_rejects: Option<u64>,
@@ -54,6 +57,7 @@ impl Mapping {
         if let Some(source_id) = self.source_id {
             settings.source_id = source_id;
         }
+        settings.complete |= self.complete;
         settings.keep_raw |= self.keep_raw;
         settings.keep_address |= self.keep_address;
         settings.medication_request_policy =
@@ -98,6 +102,7 @@ pub async fn map(
         keep_raw: config.etl.keep_raw,
         medication_request_policy: config.etl.medication_request_policy,
         keep_address: config.etl.keep_address,
+        complete: config.etl.complete,
         threads: config.threads(),
     };
     let bar = progress::bytes("etl");

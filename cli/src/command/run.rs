@@ -80,6 +80,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
         (arguments.fhir, super::etl::source_id(&config, super::etl::FHIR), None)
     } else {
         let folder = generate(&config)?;
+        config.etl.complete = true;
         stages.done("generate");
         let source = folder.join("fhir").display().to_string();
         (vec![source], super::etl::source_id(&config, super::etl::SYNTHETIC), Some(folder.join("omop")))
