@@ -211,7 +211,6 @@ mod tests {
             vocabulary,
             medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
             keep_address: false,
-            complete: false,
             extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).unwrap(),
             references: &references,
         };

@@ -7,6 +7,7 @@ mod config;
 mod data_file;
 mod error;
 mod field_id;
+mod filter_is_true;
 mod lake;
 mod litter;
 mod live;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 
 pub use config::{Catalog, Config, Durability};
 pub use error::{Error, Result};
+pub use filter_is_true::FilterIsTrue;
 pub use lake::Lake;
 pub use name::TableName;
 pub use spec::{Partition, TableSpec, Transform};

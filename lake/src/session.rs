@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use iceberg::spec::{DataFile, SnapshotRef, TableMetadataRef};
 
 use crate::catalog::CATALOG_NAME;
+use crate::filter_is_true::FilterIsTrue;
 use crate::lake::{Inner, Lake};
 use crate::scan::LakeTable;
 use crate::transaction::Transaction;
@@ -52,7 +53,7 @@ pub(crate) fn template(config: &Config) -> Result<SessionState> {
     // The lake's own type for text; views of it would leak into what is written back.
     session.options_mut().execution.parquet.schema_force_view_types = false;
     let builder = SessionStateBuilder::new().with_config(session).with_runtime_env(runtime(config)?);
-    Ok(builder.with_default_features().build())
+    Ok(builder.with_default_features().with_analyzer_rule(Arc::new(FilterIsTrue)).build())
 }
 
 /// Opens a session at a moment. No table is read yet, except to find the moment.

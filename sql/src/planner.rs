@@ -4,21 +4,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::TableReference;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast;
 use futures::FutureExt;
+use lake::FilterIsTrue;
 
 const CATALOG: &str = "lake";
 
@@ -110,48 +107,6 @@ impl Planner {
     pub(crate) fn plan_now(&self, query: &Query) -> Result<LogicalPlan> {
         self.plan(query).now_or_never().expect("tables in memory are there at once")
     }
-}
-
-/// Makes `filter (where p)` of an aggregate mean `p is true`, as SQL has it: DataFusion 53 counts a row in whose `p` is null
-/// (apache/datafusion#22067).
-#[derive(Debug)]
-struct FilterIsTrue;
-
-impl AnalyzerRule for FilterIsTrue {
-    fn name(&self) -> &str {
-        "filter_is_true"
-    }
-
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = plan.transform_up_with_subqueries(|node| {
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|made| {
-                let name = names.save(&made);
-                Ok(made.transform_up(strict_filter)?.update_data(|made| name.restore(made)))
-            })
-        })?;
-        Ok(rewritten.data)
-    }
-}
-
-fn strict_filter(made: Expr) -> Result<Transformed<Expr>> {
-    let strict = |filter: Option<Box<Expr>>| match filter {
-        Some(filter) if !matches!(*filter, Expr::IsTrue(_)) => (Some(Box::new(Expr::IsTrue(filter))), true),
-        filter => (filter, false),
-    };
-    Ok(match made {
-        Expr::AggregateFunction(mut function) => {
-            let changed;
-            (function.params.filter, changed) = strict(function.params.filter);
-            Transformed::new_transformed(Expr::AggregateFunction(function), changed)
-        }
-        Expr::WindowFunction(mut function) => {
-            let changed;
-            (function.params.filter, changed) = strict(function.params.filter);
-            Transformed::new_transformed(Expr::WindowFunction(function), changed)
-        }
-        other => Transformed::no(other),
-    })
 }
 
 #[cfg(test)]

@@ -18,12 +18,7 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting {
-            policy: MedicationRequestPolicy::OrdersAsExposure,
-            keep_address: false,
-            complete: false,
-            directory: None,
-        }
+        Setting { policy: MedicationRequestPolicy::OrdersAsExposure, keep_address: false, directory: None }
     }
 }
 
