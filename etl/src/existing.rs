@@ -23,7 +23,7 @@ use crate::view::View;
 pub struct Existing {
     /// Mapping hashes by resource key, of resources that the input has too.
     pub mapping_hashes: HashMap<i64, i64>,
-    /// Resources of this source that the input lacks.
+    /// Resources of this source that a complete input lacks.
     pub absent: HashSet<i64>,
     /// Content hashes by resource key in `raw`, of resources that the input has too.
     pub raw_hashes: HashMap<i64, i64>,
@@ -48,18 +48,27 @@ impl Existing {
     ///
     /// # Errors
     /// The lake cannot be read.
-    pub async fn look_up(lake: &Lake, survey: &mut Survey, views: &[View], source_id: &str) -> Result<Existing> {
+    pub async fn look_up(
+        lake: &Lake,
+        survey: &mut Survey,
+        views: &[View],
+        source_id: &str,
+        complete: bool,
+    ) -> Result<Existing> {
         let session = lake.session(&AsOf::Latest).await?;
         let mut existing = Existing { tables: lake.tables().await?.into_iter().collect(), ..Existing::default() };
         for view in views {
             if existing.tables.contains(&TableName::new("fhir", &view.name)) {
-                let sql = format!("select resource_key, mapping_hash, source_id from fhir.{}", view.name);
+                let can_be_absent =
+                    if complete { format!("source_id = '{}'", quoted(source_id)) } else { "false".into() };
+                let sql = format!("select resource_key, mapping_hash, {can_be_absent} from fhir.{}", view.name);
                 for_each(&session, &sql, |batch| {
-                    let (keys, hashes, sources) = (numbers(batch, 0), numbers(batch, 1), texts(batch, 2));
+                    let (keys, hashes) = (numbers(batch, 0), numbers(batch, 1));
+                    let can_be_absent = batch.column(2).as_boolean();
                     for (row, key) in keys.into_iter().enumerate() {
                         if survey.keys.contains(key) {
                             existing.mapping_hashes.insert(key, hashes[row]);
-                        } else if sources[row] == source_id {
+                        } else if can_be_absent.value(row) {
                             existing.absent.insert(key);
                         }
                     }

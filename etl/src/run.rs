@@ -177,10 +177,8 @@ impl<'l> Loading<'l> {
         let mut survey = survey::survey(sources, &meter, &policy, holds_something, options.threads.max(1))?;
         let existing = if holds_something {
             let views = crate::view::built_in()?;
-            let mut existing = Existing::look_up(lake, &mut survey, &views, &options.source_id).await?;
-            if !options.complete {
-                existing.absent.clear();
-            }
+            let mut existing =
+                Existing::look_up(lake, &mut survey, &views, &options.source_id, options.complete).await?;
             if options.keep_raw {
                 existing.look_up_raw(lake, &survey, &options.source_id).await?;
             }

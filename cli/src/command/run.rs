@@ -87,10 +87,12 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
     };
     let mapped = super::etl::map(&lake, &config, &run, sources, source_id.clone()).await?;
     stages.done("etl");
-    let built = super::sql::build(&lake, &config, &run, super::sql::Selection::default()).await?;
+    let project = config.project()?;
+    let built = super::sql::build(&lake, &config, &project, &run, super::sql::Selection::default()).await?;
     stages.done("sql");
     let folder = super::validate::report_folder(&config, &run);
-    let (report, written) = super::validate::validate(&lake, &config, &run, source_id, oracle, &folder).await?;
+    let (report, written) =
+        super::validate::validate(&lake, &config, &run, source_id, oracle, project.checks(), &folder).await?;
     stages.done("validate");
 
     let tables = row_counts(&lake).await?;

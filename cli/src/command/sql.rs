@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use lake::Lake;
 use model::quality::{CheckResult, Status};
-use sql::{Input, Materialization, ModelStatus, Shown};
+use sql::{Input, Materialization, ModelStatus, Project, Shown};
 
 use super::{Format, Global, Outcome, Run};
 use crate::config::Config;
@@ -56,7 +56,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
         Command::Run(selection) => {
             let lake = super::existing_lake(&config).await?;
             let run = Run::from_environment()?;
-            let outcome = build(&lake, &config, &run, selection).await?;
+            let outcome = build(&lake, &config, &config.project()?, &run, selection).await?;
             if global.format == Format::Json {
                 output::print_json(&outcome)?;
             } else {
@@ -91,8 +91,13 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
 }
 
 /// Builds the selected models.
-pub async fn build(lake: &Lake, config: &Config, run: &Run, selection: Selection) -> Result<sql::Outcome> {
-    let project = config.project()?;
+pub async fn build(
+    lake: &Lake,
+    config: &Config,
+    project: &Project,
+    run: &Run,
+    selection: Selection,
+) -> Result<sql::Outcome> {
     let models = project.list(&selection.models())?;
     let options = sql::Options {
         run_id: run.id.clone(),
@@ -103,7 +108,7 @@ pub async fn build(lake: &Lake, config: &Config, run: &Run, selection: Selection
         threads: config.threads(),
     };
     let bar = progress::count("sql", models.len() as u64);
-    let outcome = sql::run(lake, &project, &options, &|model| {
+    let outcome = sql::run(lake, project, &options, &|model| {
         bar.set_message(model.name.clone());
         bar.inc(1);
     })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use lake::Lake;
+use model::quality::Check;
 use validator::{Report, Written};
 
 use super::{Format, Global, Outcome, Run};
@@ -37,7 +38,8 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
     }
     let source_id = arguments.source_id.unwrap_or_else(|| super::etl::source_id(&config, super::etl::SYNTHETIC));
     let folder = arguments.report.unwrap_or_else(|| report_folder(&config, &run));
-    let (report, written) = validate(&lake, &config, &run, source_id, arguments.oracle, &folder).await?;
+    let (report, written) =
+        validate(&lake, &config, &run, source_id, arguments.oracle, config.project()?.checks(), &folder).await?;
     if global.format == Format::Json {
         output::print_json(&report)?;
     } else {
@@ -58,6 +60,7 @@ pub async fn validate(
     run: &Run,
     source_id: String,
     oracle: Option<PathBuf>,
+    model_checks: Vec<Check>,
     folder: &Path,
 ) -> Result<(Report, Written)> {
     let options = validator::Options {
@@ -65,7 +68,7 @@ pub async fn validate(
         started_at: run.started_at,
         source_id,
         oracle,
-        model_checks: config.project()?.checks(),
+        model_checks,
         threads: config.threads(),
     };
     let bar = progress::count("validate", 0);
