@@ -1,6 +1,7 @@
 //! Answers questions with as few scans as possible: row checks of one table are columns of one aggregate query, and
 //! concept checks look at each distinct concept once. Very large joins are cut into passes, so memory stays bounded.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,6 +64,9 @@ pub(crate) async fn answer(
 
     let permits = Arc::new(Semaphore::new(threads.max(1)));
     let mut tasks: JoinSet<Vec<(usize, CheckResult)>> = JoinSet::new();
+    // The largest first, so that none is left for the end when the other threads are done.
+    let mut batches: Vec<_> = batches.into_iter().collect();
+    batches.sort_by_key(|(_, batch)| Reverse(batch.table().map_or(0, |table| contents.rows(table))));
     for (from, batch) in batches {
         let (session, permits) = (session.clone(), permits.clone());
         let passes = batch.rows.first().map_or(1, |(_, row)| passes(contents, &row.check, &from));
@@ -145,6 +149,14 @@ fn passes(contents: &Contents, check: &Check, sql: &str) -> u64 {
 struct Batch {
     rows: Vec<(usize, RowCheck)>,
     digests: Vec<(usize, DigestCheck)>,
+}
+
+impl Batch {
+    /// The table that is scanned.
+    fn table(&self) -> Option<&str> {
+        let row = self.rows.first().map(|(_, row)| &row.check);
+        row.or(self.digests.first().map(|(_, digest)| &digest.check)).map(|check| check.table.as_str())
+    }
 }
 
 /// Distinct aggregates of one query.
