@@ -131,6 +131,35 @@ fn a_missing_file_is_one_clear_error() {
     assert_impossible(&Healthlake::new(), &["run", "--fhir", "nowhere/*.json"], &["nowhere"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_unreadable_folder_is_one_clear_error() {
+    use std::fs::{Permissions, copy, metadata, set_permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+
+    let lake = Healthlake::new();
+    lake.file("in/sound.ndjson", PATIENT);
+    lake.file("in/closed/other.ndjson", PATIENT);
+    let closed = lake.folder().join("in/closed");
+    set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let mut command = lake.command("run", &["etl", "in"]);
+    if metadata(lake.folder()).unwrap().uid() == 0 {
+        // Root reads everything, so another user has to try, with a copy of the program that he can reach.
+        const NOBODY: u32 = 65534;
+        let program = lake.folder().join("healthlake");
+        copy(command.get_program(), &program).unwrap();
+        chown(lake.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
+        command = std::process::Command::new(program);
+        command.args(["etl", "in"]).current_dir(lake.folder()).uid(NOBODY).gid(NOBODY);
+    }
+    let ended = Ended::from(command.output().unwrap());
+    set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(ended.code, 2, "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains("cannot read `in/closed`"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("error:").count(), 1, "{}", ended.stderr);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_the_lake_as_it_was() {

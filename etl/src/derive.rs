@@ -59,6 +59,11 @@ impl Spans {
         self.patients.insert(person_id, patient_id.into());
     }
 
+    /// True when it is known which Patient a person is.
+    pub fn is_named(&self, person_id: i64) -> bool {
+        self.patients.contains_key(&person_id)
+    }
+
     /// Takes over which Patients persons are.
     pub fn add_names(&mut self, other: Spans) {
         self.patients.extend(other.patients);

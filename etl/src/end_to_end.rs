@@ -178,6 +178,35 @@ async fn runs_repeat_change_and_delete() {
 }
 
 #[tokio::test]
+async fn a_patient_who_goes_takes_his_rows_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let other = |json: &str| json.replace("\"p\"", "\"q\"").replace("/p\"", "/q\"").replace("\"77\"", "\"78\"");
+    let others = [other(PATIENT).replace("02139", "99501"), other(ENCOUNTER).replace("\"e\"", "\"f\"")].join("\n");
+    fs::write(&file, &others).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let alone = content(&lake).await;
+    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION].join("\n")).unwrap();
+    load(&lake, "r2", &[&file]).await;
+    assert_eq!(query(&lake, "select count(*) from omop.visit_occurrence").await, ["2"]);
+
+    let deletion =
+        r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/p"}}]}"#;
+    fs::write(&file, deletion).unwrap();
+    load(&lake, "r3", &[&file]).await;
+    let mut after = content(&lake).await;
+    assert_eq!(after["raw.resource_version"].len(), 6, "what came stays as it came");
+    after.insert("raw.resource_version".into(), alone["raw.resource_version"].clone());
+    assert_same(&after, &alone);
+
+    // He comes back, and so do his events.
+    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION].join("\n")).unwrap();
+    load(&lake, "r4", &[&file]).await;
+    assert_eq!(query(&lake, "select count(*) from omop.condition_occurrence").await, ["1"]);
+}
+
+#[tokio::test]
 async fn of_several_versions_one_counts() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("in.ndjson");

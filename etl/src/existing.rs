@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use lake::{AsOf, Lake, TableName};
@@ -13,7 +14,7 @@ use model::omop::key::omop_key;
 
 use crate::error::Result;
 use crate::id_set::IdSet;
-use crate::load::key_column;
+use crate::load::{cdm_tables, key_column};
 use crate::reference::identifier_key;
 use crate::survey::Survey;
 use crate::view::View;
@@ -117,6 +118,7 @@ impl Existing {
     }
 
     async fn complete_directory(&self, session: &SessionContext, survey: &mut Survey, source_id: &str) -> Result<()> {
+        self.last_visits(session, survey).await?;
         let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
         for name in ["person", "provider", "care_site", "visit_occurrence"] {
             if self.tables.contains(&TableName::new("omop", name)) {
@@ -189,6 +191,27 @@ impl Existing {
         Ok(())
     }
 
+    /// Looks up the last visits of the input's persons, among the visits that the input itself does not bring or take.
+    async fn last_visits(&self, session: &SessionContext, survey: &mut Survey) -> Result<()> {
+        if !self.tables.contains(&TableName::new("omop", "visit_occurrence")) {
+            return Ok(());
+        }
+        let sql = "select visit_occurrence_id, person_id, visit_start_date from omop.visit_occurrence";
+        for_each(session, sql, |batch| {
+            let Ok(days) = cast(batch.column(2), &DataType::Date32) else { return };
+            let days = days.as_primitive::<Date32Type>();
+            let rows = numbers(batch, 0).into_iter().zip(numbers(batch, 1)).enumerate();
+            for (row, (visit, person)) in rows {
+                let stays = !survey.directory.rows.contains(visit) && !survey.absent.contains(&visit);
+                if let Some(day) = days.value_as_date(row).filter(|_| stays && survey.directory.rows.contains(person)) {
+                    let last = survey.directory.last_visits.entry(person).or_insert(day);
+                    *last = day.max(*last);
+                }
+            }
+        })
+        .await
+    }
+
     /// Finds the OMOP rows of resources, by table.
     ///
     /// # Errors
@@ -221,6 +244,43 @@ impl Existing {
         Ok(rows)
     }
 
+    /// Finds the resources whose OMOP rows belong to some persons.
+    ///
+    /// # Errors
+    /// The lake cannot be read.
+    pub async fn resources_of(&self, lake: &Lake, persons: &HashSet<i64>, source_id: &str) -> Result<HashSet<i64>> {
+        let session = lake.session(&AsOf::Latest).await?;
+        let mut rows: HashSet<(String, i64)> = HashSet::new();
+        for table in cdm_tables().filter(|table| table.column("person_id").is_some()) {
+            if !self.tables.contains(&TableName::new("omop", table.name)) {
+                continue;
+            }
+            let sql = format!("select {}, person_id as person from omop.{}", key_column(table), table.name);
+            for_each(&session, &sql, |batch| {
+                let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
+                let theirs = pairs.filter(|(_, person)| persons.contains(person));
+                rows.extend(theirs.map(|(id, _)| (table.name.to_owned(), id)));
+            })
+            .await?;
+        }
+        let mut resources = HashSet::new();
+        let sql = format!(
+            "select omop_id, omop_table, resource_type || '/' || resource_id from quality.crosswalk \
+             where source_id = '{}'",
+            quoted(source_id)
+        );
+        for_each(&session, &sql, |batch| {
+            let (ids, tables, names) = (numbers(batch, 0), texts(batch, 1), texts(batch, 2));
+            for (id, (table, name)) in ids.into_iter().zip(tables.into_iter().zip(names)) {
+                if rows.contains(&(table, id)) {
+                    resources.insert(omop_key(source_id, &name, "fhir", ""));
+                }
+            }
+        })
+        .await?;
+        Ok(resources)
+    }
+
     /// Finds the persons of OMOP rows.
     ///
     /// # Errors
@@ -239,6 +299,18 @@ impl Existing {
         }
         Ok(persons)
     }
+}
+
+/// Finds the locations that no row names any more: several resources share one, so that none can take it along.
+///
+/// # Errors
+/// The tables cannot be read.
+pub async fn unused_locations(session: &SessionContext) -> Result<HashSet<i64>> {
+    let mut unused = HashSet::new();
+    let sql = "select l.location_id from omop.location as l left anti join (select location_id from omop.person \
+               union all select location_id from omop.care_site) as used on used.location_id = l.location_id";
+    for_each(session, sql, |batch| unused.extend(numbers(batch, 0))).await?;
+    Ok(unused)
 }
 
 impl Survey {
@@ -272,7 +344,7 @@ pub fn numbers(batch: &RecordBatch, column: usize) -> Vec<i64> {
 
 /// A column of text; empty where there is none.
 pub fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
-    let column = arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
+    let column = cast(batch.column(column), &DataType::Utf8);
     match column {
         Ok(column) => {
             let column = column.as_string::<i32>();

@@ -79,7 +79,7 @@ pub fn read(file: &InputFile, index: u32, bytes_done: &AtomicU64, send: &mut dyn
 fn open<'c>(path: &Path, bytes_done: Option<&'c AtomicU64>) -> io::Result<Input<'c>> {
     let mut file = Counted { file: File::open(path)?, bytes_done };
     let mut magic = [0; 2];
-    let length = read_full(&mut file, &mut magic)?;
+    let (length, _) = fill(&mut file, &mut magic)?;
     let packed = magic[..length] == [0x1f, 0x8b];
     let whole = Cursor::new(magic[..length].to_vec()).chain(file);
     Ok(if packed {
@@ -121,20 +121,6 @@ impl Read for Counted<'_> {
         }
         Ok(length)
     }
-}
-
-/// Fills the buffer as far as the input goes.
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match input.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }
 
 fn unreadable(file: u32, line: u64, reason: &'static str, detail: String) -> Block {
@@ -205,7 +191,7 @@ fn read_lines(mut input: Input<'_>, file: u32, send: &mut dyn FnMut(Block) -> bo
 }
 
 /// Reads as much as fits; damage in a packed file ends it.
-fn fill(input: &mut Input<'_>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
     let mut length = 0;
     while length < buffer.len() {
         match input.read(&mut buffer[length..]) {

@@ -5,6 +5,7 @@ mod derive;
 mod document;
 #[cfg(test)]
 mod end_to_end;
+mod era;
 mod error;
 mod existing;
 mod extract;

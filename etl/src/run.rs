@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::account::Account;
 use crate::derive::{self, Spans};
+use crate::era;
 use crate::error::{Error, Result};
 use crate::existing::{self, Existing};
 use crate::extract::source::Sources;
@@ -197,16 +198,12 @@ impl<'l> Loading<'l> {
         let share = self.transform(transaction).await?;
         share.account.check()?;
         let Share { account, files, spans, mut persons, mut changed, keys } = share;
-        if let Some(existing) = &self.existing {
-            changed.extend(&existing.absent);
-        }
         collide(keys)?;
         let mut rows = BTreeMap::new();
-        let mut removed = match &self.existing {
-            Some(existing) => existing.rows_of(self.lake, &changed, &self.options.source_id).await?,
-            None => BTreeMap::new(),
-        };
+        let mut removed = BTreeMap::new();
         if let Some(existing) = &self.existing {
+            changed.extend(&existing.absent);
+            removed = self.removed(existing, &mut changed, &spans).await?;
             persons.extend(existing.persons_of(self.lake, &removed).await?);
         }
         let mut crosswalk = WrittenFiles::default();
@@ -223,6 +220,11 @@ impl<'l> Loading<'l> {
                 _ => transaction.append(&table, files),
             }
         }
+        if removed.contains_key("person") || removed.contains_key("care_site") {
+            let unused = existing::unused_locations(&transaction.session().await?).await?;
+            put(transaction, &TableName::new("omop", "location"), "location_id", unused, WrittenFiles::default())
+                .await?;
+        }
         let spans = match &self.existing {
             Some(_) if persons.is_empty() => Spans::default(),
             Some(_) => {
@@ -237,7 +239,7 @@ impl<'l> Loading<'l> {
             let count = preceding::reorder(transaction, &persons, &self.origin(true).lineage).await?;
             *rows.entry("omop.visit_occurrence".to_owned()).or_default() += count;
         }
-        self.derive(transaction, spans, &mut removed, crosswalk, &mut rows).await?;
+        self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
         self.write_account(transaction, &account, &mut rows).await?;
         Ok(Outcome {
             accounting: account.accounting,
@@ -251,6 +253,25 @@ impl<'l> Loading<'l> {
             vocabulary_version: self.vocabulary.version().to_owned(),
             already_committed: false,
         })
+    }
+
+    /// The rows that go because their resources changed or went. A person who goes takes along all resources that
+    /// made rows of his, since no row may belong to nobody.
+    async fn removed(
+        &self,
+        existing: &Existing,
+        changed: &mut HashSet<i64>,
+        written: &Spans,
+    ) -> Result<BTreeMap<String, HashSet<i64>>> {
+        let source_id = &self.options.source_id;
+        let removed = existing.rows_of(self.lake, changed, source_id).await?;
+        let gone = removed.get("person").into_iter().flatten().filter(|person| !written.is_named(**person));
+        let gone: HashSet<i64> = gone.copied().collect();
+        if gone.is_empty() {
+            return Ok(removed);
+        }
+        changed.extend(existing.resources_of(self.lake, &gone, source_id).await?);
+        existing.rows_of(self.lake, changed, source_id).await
     }
 
     fn origin(&self, synced_from_fhir: bool) -> Origin {
@@ -296,32 +317,44 @@ impl<'l> Loading<'l> {
         Ok(share)
     }
 
-    /// Writes what comes from other rows: observation periods, and the description of the source.
+    /// Writes what comes from other rows: observation periods, eras, and the description of the source.
     async fn derive(
         &self,
         transaction: &mut Transaction,
         spans: Spans,
+        persons: &HashSet<i64>,
         removed: &mut BTreeMap<String, HashSet<i64>>,
         mut crosswalk: WrittenFiles,
         rows: &mut BTreeMap<String, u64>,
     ) -> Result<()> {
-        let origin = self.origin(false);
+        let source_id = &self.options.source_id;
         let views: [Arc<crate::view::View>; 0] = [];
-        let mut sink = Sink::open(transaction, &views, &origin, false).await?;
+        let session = transaction.session().await?;
+        let mut sink = Sink::open(transaction, &views, &self.origin(false), false).await?;
         let gone = removed.entry("observation_period".into()).or_default();
         if self.existing.is_some() {
-            gone.extend(spans.keys(&self.options.source_id));
+            gone.extend(spans.keys(source_id));
         }
-        for (patient, period) in spans.rows(&self.options.source_id) {
+        for (patient, period) in spans.rows(source_id) {
             let id = period.observation_period_id;
             sink.omop_row(&Row::from(period));
             sink.trace("observation_period", id, ("Patient", &patient), None, "");
             sink.flush(false)?;
         }
-        let source =
-            derive::cdm_source(&self.options.source_id, self.options.started_at.date(), self.vocabulary.version());
+        let touched = self.existing.as_ref().map(|_| persons);
+        if let Some(persons) = touched.filter(|persons| !persons.is_empty()) {
+            let gone = era::condition_era_keys(&session, persons).await?;
+            removed.insert("condition_era".into(), gone);
+        }
+        let mut failure = None;
+        era::condition_eras(&session, touched, source_id, |era| {
+            sink.omop_row(&Row::from(era));
+            failure = failure.take().or(sink.flush(false).err());
+        })
+        .await?;
+        failure.map_or(Ok(()), Err)?;
+        let source = derive::cdm_source(source_id, self.options.started_at.date(), self.vocabulary.version());
         sink.omop_row(&Row::from(source));
-        let gone = gone.clone();
         for (table, files) in sink.close()?.by_table {
             *rows.entry(table.to_string()).or_default() += files.row_count();
             if table.namespace == "quality" {
@@ -330,8 +363,9 @@ impl<'l> Loading<'l> {
                 }
             } else if table.name == "cdm_source" {
                 transaction.replace(&table, files);
-            } else if table.name == "observation_period" {
-                put(transaction, &table, "observation_period_id", gone.clone(), files).await?;
+            } else if table.name == "observation_period" || table.name == "condition_era" {
+                let gone = removed.get(&table.name).cloned().unwrap_or_default();
+                put(transaction, &table, &format!("{}_id", table.name), gone, files).await?;
             }
         }
         let gone: HashSet<i64> = removed.values().flatten().copied().collect();

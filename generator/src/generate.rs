@@ -165,6 +165,7 @@ impl Output {
             "measurement",
             "observation",
             "observation_period",
+            "condition_era",
         ];
         let mut omop = BTreeMap::new();
         for table in tables.into_iter().filter_map(model::omop::table) {

@@ -25,10 +25,11 @@ pub struct OmopSink<'w> {
     pub builders: Builders,
 }
 
-/// The span of one person's event dates.
-#[derive(Clone, Copy, Debug, Default)]
+/// The span of one person's event dates, and the conditions recorded: concept, first and last day.
+#[derive(Clone, Debug, Default)]
 struct Observed {
     span: Option<(NaiveDate, NaiveDate)>,
+    conditions: Vec<(i32, NaiveDate, NaiveDate)>,
 }
 
 /// A moment as the CDM wants it: the day as written, the time in UTC.
@@ -62,6 +63,7 @@ impl<'w> OmopSink<'w> {
         selection.immunizations.iter().for_each(|index| self.immunization(record, *index, &mut observed));
         selection.allergies.iter().for_each(|index| self.allergy(record, *index, &mut observed));
         self.person(record, selection, &mut observed);
+        self.condition_eras(record, observed);
     }
 
     fn add<'a>(&mut self, row: impl Into<Row<'a>>) {

@@ -1,5 +1,6 @@
 //! OMOP ids as hashes of where a row comes from: never row order, never the clock, never a business identifier.
 
+use chrono::NaiveDate;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// The positive 63-bit id of an OMOP row.
@@ -14,6 +15,11 @@ pub fn omop_key(source_id: &str, resource: &str, table: &str, part: &str) -> i64
         hash.update(&[0]);
     }
     ((hash.digest() & (i64::MAX as u64)) as i64).max(1)
+}
+
+/// The id of an era: a span of one person's records of one concept, told by the day it begins.
+pub fn era_key(source_id: &str, person_id: i64, table: &str, concept_id: i32, start: NaiveDate) -> i64 {
+    omop_key(source_id, &format!("person/{person_id}"), table, &format!("{concept_id}/{start}"))
 }
 
 #[cfg(test)]

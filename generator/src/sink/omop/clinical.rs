@@ -1,11 +1,12 @@
-//! visit_occurrence, and the events: each goes to the table of its concept's domain.
+//! visit_occurrence, condition_era, and the events: each goes to the table of its concept's domain.
 
 use std::borrow::Cow;
 
-use chrono::Days;
+use chrono::{Days, NaiveDate};
+use model::omop::key::era_key;
 use model::omop::{
-    ConditionOccurrence, DrugExposure, Measurement, NO_MATCHING_CONCEPT, Observation, ProcedureOccurrence,
-    VisitOccurrence,
+    ConditionEra, ConditionOccurrence, DrugExposure, Measurement, NO_MATCHING_CONCEPT, Observation,
+    ProcedureOccurrence, VisitOccurrence,
 };
 use model::vocabulary::{rule, value};
 
@@ -280,12 +281,48 @@ impl OmopSink<'_> {
         targets.retain(|(_, table)| *table != "measurement" || !std::mem::replace(&mut measured, true));
         let mut seen: Vec<&str> = Vec::new();
         for (place, (concept, table)) in targets.into_iter().enumerate() {
+            if table == "condition_occurrence" && concept != NO_MATCHING_CONCEPT {
+                let end = event.end.map_or(event.start.date, |end| end.date);
+                observed.conditions.push((concept, event.start.date, end));
+            }
             self.row(record, event, meaning, concept, table, place == 0, &mut seen);
             if place == 0 && has_value && !["measurement", "observation"].contains(&table) {
                 self.row(record, event, meaning, concept, "observation", true, &mut seen);
             }
         }
         observed.see(event.start.date);
+    }
+
+    /// What is recorded again within 30 days of its end goes on.
+    pub(super) fn condition_eras(&mut self, record: &Record, mut observed: Observed) {
+        let person_id = self.person_id(record);
+        observed.conditions.sort_unstable();
+        for of_one in observed.conditions.chunk_by(|one, next| one.0 == next.0) {
+            let concept = of_one[0].0;
+            let mut eras: Vec<(NaiveDate, NaiveDate, i32)> = Vec::new();
+            for (_, start, end) in of_one {
+                match eras.last_mut() {
+                    Some(era) if (*start - era.1).num_days() <= 30 => *era = (era.0, era.1.max(*end), era.2 + 1),
+                    _ => eras.push((*start, *end, 1)),
+                }
+            }
+            for (start, end, count) in eras {
+                self.add(ConditionEra {
+                    condition_era_id: era_key(
+                        &self.world.options.source_id,
+                        person_id,
+                        "condition_era",
+                        concept,
+                        start,
+                    ),
+                    person_id,
+                    condition_concept_id: concept,
+                    condition_era_start_date: start,
+                    condition_era_end_date: end,
+                    condition_occurrence_count: Some(count),
+                });
+            }
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one row and where it stands among its siblings")]
