@@ -65,6 +65,7 @@ pub struct Etl {
     pub medication_request_policy: etl::MedicationRequestPolicy,
     pub keep_address: bool,
     pub complete: bool,
+    pub views: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]

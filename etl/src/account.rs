@@ -56,6 +56,12 @@ impl Account {
         }
     }
 
+    /// Counts a value that a flat table could not take as it is.
+    pub fn lose_in_view(&mut self, view: &str, column: Option<&str>, reason: &str) {
+        let column = column.map_or(String::new(), |column| format!(".{column}"));
+        count(&mut self.losses, &format!("fhir.{view}{column}"), reason, 1);
+    }
+
     /// Counts a code.
     pub fn cover(&mut self, coverage: &Coverage<'_>) {
         let hash = |text: Option<&str>| text.map_or(0, |text| xxh3_64(text.as_bytes()));

@@ -112,7 +112,41 @@ impl<'d> Element<'d> {
 
     /// The member of that name, when this is an object that has it.
     pub fn get(&self, name: &str) -> Option<Element<'d>> {
-        self.members().find(|(key, _)| *key == name).map(|(_, value)| value)
+        let node = self.node();
+        if node.kind != Kind::Object {
+            return None;
+        }
+        let (nodes, text) = (&self.tape.nodes, self.text.as_bytes());
+        let mut at = self.index + 1;
+        while at < node.next {
+            let key = nodes[at as usize];
+            let length = (key.end - key.start) as usize;
+            let found = length == name.len()
+                && match key.kind {
+                    Kind::String => text[key.start as usize..key.end as usize] == *name.as_bytes(),
+                    _ => self.tape.unescaped[key.start as usize..key.end as usize] == *name,
+                };
+            if found {
+                return Some(Element { index: at + 1, ..*self });
+            }
+            at = nodes[at as usize + 1].next;
+        }
+        None
+    }
+
+    /// True for the same value of the same record.
+    pub fn is(&self, other: &Element<'_>) -> bool {
+        self.index == other.index
+    }
+
+    /// True for a value that stands somewhere inside of the other, of the same record.
+    pub fn is_inside(&self, other: &Element<'_>) -> bool {
+        other.index < self.index && self.index < other.node().next
+    }
+
+    /// Where the value stands among all of its record.
+    pub fn position(&self) -> u32 {
+        self.index
     }
 
     /// The members of an object, in the order of the text; none for anything else.

@@ -19,6 +19,7 @@ fn options(run_id: &str, sources: &[&Path]) -> Options {
         medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
         keep_address: false,
         complete: false,
+        views: None,
         threads: 2,
     }
 }

@@ -78,13 +78,11 @@ pub enum Error {
         rejected: u64,
     },
     /// A view definition that cannot be compiled.
-    #[error("view `{view}`, column `{column}`: {problem}")]
+    #[error("`{}`: {problem}", file.display())]
     View {
-        /// The view.
-        view: String,
-        /// The column; empty for the view itself.
-        column: String,
-        /// What is wrong.
+        /// The file with the definition, or the folder where one should be.
+        file: PathBuf,
+        /// What is wrong, with the view, column, path and place.
         problem: String,
     },
     /// The vocabulary cannot be read or imported.

@@ -2,6 +2,7 @@
 //! scan of few columns, and keeps only what the input asks for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -18,6 +19,9 @@ use crate::load::{cdm_tables, key_column};
 use crate::reference::identifier_key;
 use crate::survey::Survey;
 use crate::view::View;
+
+/// The hash of no mapping: tables disagree, since a view was away for a while.
+const OUTDATED: i64 = i64::MIN;
 
 /// What the lake holds already.
 #[derive(Default)]
@@ -52,7 +56,7 @@ impl Existing {
     pub async fn look_up(
         lake: &Lake,
         survey: &mut Survey,
-        views: &[View],
+        views: &[Arc<View>],
         source_id: &str,
         complete: bool,
     ) -> Result<Existing> {
@@ -68,7 +72,10 @@ impl Existing {
                     let can_be_absent = batch.column(2).as_boolean();
                     for (row, key) in keys.into_iter().enumerate() {
                         if survey.keys.contains(key) {
-                            existing.mapping_hashes.insert(key, hashes[row]);
+                            let known = existing.mapping_hashes.entry(key).or_insert(hashes[row]);
+                            if *known != hashes[row] {
+                                *known = OUTDATED;
+                            }
                         } else if can_be_absent.value(row) {
                             existing.absent.insert(key);
                         }

@@ -28,3 +28,5 @@ pub use error::{Error, Result};
 pub use map::MedicationRequestPolicy;
 pub use pass::Progress;
 pub use run::{Options, Outcome, run};
+pub use view::suite::{SuiteReport, run_suites};
+pub use view::time_view;

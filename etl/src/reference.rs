@@ -131,11 +131,16 @@ impl<'r> References<'r> {
 
     /// The logical id of the resource of that type that the reference names, whether or not it exists; any type when
     /// none is given.
-    pub fn id(&self, reference: &str, resource_type: Option<&str>) -> Option<String> {
-        let key = |name: Cow<'_, str>| name.split_once('/').map(|(_, id)| id.to_owned());
-        match resource_type {
-            Some(resource_type) => self.names(reference, &[resource_type]).next().and_then(key),
-            None => self.name(reference).and_then(key),
+    pub fn id<'n>(&'n self, reference: &'n str, resource_type: Option<&str>) -> Option<Cow<'n, str>> {
+        let is_wanted = |name: &str| resource_type.is_none_or(|wanted| name.split('/').next() == Some(wanted));
+        match self.name(reference).filter(|name| is_wanted(name)) {
+            Some(Cow::Borrowed(name)) => name.split_once('/').map(|(_, id)| Cow::Borrowed(id)),
+            Some(Cow::Owned(name)) => name.split_once('/').map(|(_, id)| Cow::Owned(id.to_owned())),
+            // Outside of a Bundle nobody knows what a `urn:` names; a wanted type is believed.
+            None if resource_type.is_some() && reference.starts_with("urn:") => {
+                reference.rsplit_once(':').map(|(_, id)| Cow::Borrowed(id))
+            }
+            None => None,
         }
     }
 

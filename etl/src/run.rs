@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDateTime;
@@ -14,6 +15,7 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::account::Account;
 use crate::derive::{self, Spans};
+use crate::document::mix;
 use crate::era;
 use crate::error::{Error, Result};
 use crate::existing::{self, Existing};
@@ -25,7 +27,8 @@ use crate::policy::Policy;
 use crate::preceding;
 use crate::spill::Spill;
 use crate::survey;
-use crate::transform::{Shared, Worker, compile_views};
+use crate::transform::{Shared, Worker};
+use crate::view::{self, View};
 use crate::vocabulary::{self, Vocabulary};
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
@@ -53,6 +56,8 @@ pub struct Options {
     pub keep_address: bool,
     /// The input is all that the source has: what an earlier run took from it and is not there now is taken away.
     pub complete: bool,
+    /// A folder of ViewDefinitions that are tables in `fhir` beside the built-in ones, or in their place.
+    pub views: Option<PathBuf>,
     /// Threads that read, and threads that write.
     pub threads: usize,
 }
@@ -88,15 +93,16 @@ pub struct Outcome {
 /// The input cannot be read, or the lake refuses; nothing is visible then. Bad records are no error: they are counted
 /// in the outcome and stand in `quality.rejected`.
 pub async fn run(lake: &Lake, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome> {
+    let views = view::load(options.views.as_deref())?;
     let sources = Sources::find(&options.sources)?;
-    let stamp =
-        Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint: fingerprint(&sources, options)? };
+    let fingerprint = fingerprint(&sources, options, &views)?;
+    let stamp = Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint };
     let mut transaction = lake.begin(stamp).await?;
     if let Some(outcome) = transaction.already_committed().and_then(|properties| properties.get(OUTCOME)) {
         let outcome: Outcome = serde_json::from_str(outcome).unwrap_or_default();
         return Ok(Outcome { already_committed: true, ..outcome });
     }
-    let loading = Loading::prepare(lake, options, &sources, progress).await?;
+    let loading = Loading::prepare(lake, options, &sources, views, progress).await?;
     let (outcome, mut transaction) = loading.load(&mut transaction).await.map(|outcome| (outcome, transaction))?;
     let json = serde_json::to_string(&outcome).unwrap_or_default();
     transaction.set_property(OUTCOME, json);
@@ -105,7 +111,7 @@ pub async fn run(lake: &Lake, options: &Options, progress: &(dyn Fn(Progress) + 
 }
 
 /// A hash of the input's bytes and of all options that decide rows.
-fn fingerprint(sources: &Sources, options: &Options) -> Result<String> {
+fn fingerprint(sources: &Sources, options: &Options, views: &[Arc<View>]) -> Result<String> {
     let mut hash = Xxh3Default::new();
     let mut buffer = vec![0; 1 << 20];
     for source in &sources.files {
@@ -120,15 +126,16 @@ fn fingerprint(sources: &Sources, options: &Options) -> Result<String> {
         }
     }
     hash.update(options.source_id.as_bytes());
-    hash.update(&rules(options, "").to_le_bytes());
+    hash.update(&rules(options, "", views).to_le_bytes());
     hash.update(&[u8::from(options.keep_raw), u8::from(options.complete)]);
     Ok(format!("{:016x}", hash.digest()))
 }
 
 /// A hash of everything beside a resource's content and its references that decides its rows.
-fn rules(options: &Options, vocabulary: &str) -> u64 {
+fn rules(options: &Options, vocabulary: &str, views: &[Arc<View>]) -> u64 {
     let policy = options.medication_request_policy;
-    xxh3_64(format!("{MAPPING_VERSION} {policy:?} {} {vocabulary}", options.keep_address).as_bytes())
+    let ours = xxh3_64(format!("{MAPPING_VERSION} {policy:?} {} {vocabulary}", options.keep_address).as_bytes());
+    view::definitions_hash(views).map_or(ours, |theirs| mix(ours, theirs))
 }
 
 fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
@@ -146,6 +153,7 @@ struct Loading<'l> {
     lake: &'l Lake,
     options: &'l Options,
     sources: &'l Sources,
+    views: Vec<Arc<View>>,
     meter: Meter<'l>,
     vocabulary: Vocabulary,
     survey: survey::Survey,
@@ -168,6 +176,7 @@ impl<'l> Loading<'l> {
         lake: &'l Lake,
         options: &'l Options,
         sources: &'l Sources,
+        views: Vec<Arc<View>>,
         progress: &'l (dyn Fn(Progress) + Sync),
     ) -> Result<Self> {
         let meter = Meter::new(sources.size_bytes() * 2, progress);
@@ -177,7 +186,6 @@ impl<'l> Loading<'l> {
         // The passes block this task on purpose: the run has nothing else to do meanwhile.
         let mut survey = survey::survey(sources, &meter, &policy, holds_something, options.threads.max(1))?;
         let existing = if holds_something {
-            let views = crate::view::built_in()?;
             let mut existing =
                 Existing::look_up(lake, &mut survey, &views, &options.source_id, options.complete).await?;
             if options.keep_raw {
@@ -188,7 +196,7 @@ impl<'l> Loading<'l> {
             None
         };
         survey.place_parts();
-        Ok(Loading { lake, options, sources, meter, vocabulary, survey, existing })
+        Ok(Loading { lake, options, sources, views, meter, vocabulary, survey, existing })
     }
 
     async fn load(&self, transaction: &mut Transaction) -> Result<Outcome> {
@@ -285,10 +293,9 @@ impl<'l> Loading<'l> {
     }
 
     async fn transform(&self, transaction: &mut Transaction) -> Result<Share> {
-        let views = compile_views()?;
         let mut workers = Vec::new();
         for _ in 0..self.options.threads.max(1) {
-            let sink = Sink::open(transaction, &views, &self.origin(true), self.options.keep_raw).await?;
+            let sink = Sink::open(transaction, &self.views, &self.origin(true), self.options.keep_raw).await?;
             workers.push(Worker::new(sink));
         }
         let known = self.existing.as_ref().map(|existing| existing.locations.clone()).unwrap_or_default();
@@ -299,7 +306,7 @@ impl<'l> Loading<'l> {
             survey: &self.survey,
             existing: self.existing.as_ref(),
             locations: &locations,
-            rules: rules(self.options, self.vocabulary.version()),
+            rules: rules(self.options, self.vocabulary.version(), &self.views),
         };
         let workers = pass::over(self.sources, &self.meter, workers, |worker: &mut Worker, block| {
             self.meter.advance(worker.take(block, &shared)?);
@@ -328,9 +335,8 @@ impl<'l> Loading<'l> {
         rows: &mut BTreeMap<String, u64>,
     ) -> Result<()> {
         let source_id = &self.options.source_id;
-        let views: [Arc<crate::view::View>; 0] = [];
         let session = transaction.session().await?;
-        let mut sink = Sink::open(transaction, &views, &self.origin(false), false).await?;
+        let mut sink = Sink::open(transaction, &[], &self.origin(false), false).await?;
         let gone = removed.entry("observation_period".into()).or_default();
         if self.existing.is_some() {
             gone.extend(spans.keys(source_id));

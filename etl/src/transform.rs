@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use model::fhir::DateTime;
 use model::omop::key::omop_key;
@@ -200,7 +200,7 @@ impl Worker {
             content_hash: content_hash as i64,
             mapping_hash: mix(mix(content_hash, shared.rules), references.answers()) as i64,
         };
-        let scope = Scope { id, references: &references, row_index: 0 };
+        let scope = Scope { id, references: &references };
         let sound = Sound { resource, line: origin, version, text: text.trim() };
         self.write(sound, mapped, scope, shared);
     }
@@ -243,6 +243,7 @@ impl Worker {
         }
         for rows in self.sink.views_of(resource_type) {
             rows.append(&resource, scope, &version);
+            rows.take_faults(&mut self.account);
         }
         for mut mapped in mapped.rows {
             if let Row::VisitOccurrence(visit) = &mut mapped.row {
@@ -366,9 +367,4 @@ fn resource_type(element: Element<'_>) -> Option<&str> {
 
 fn is_id(id: &str) -> bool {
     (1..=256).contains(&id.len()) && !id.contains('/')
-}
-
-/// Shares out the views to the threads.
-pub fn compile_views() -> Result<Vec<Arc<crate::view::View>>> {
-    Ok(crate::view::built_in()?.into_iter().map(Arc::new).collect())
 }

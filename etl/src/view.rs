@@ -1,57 +1,42 @@
 //! Flat tables from ViewDefinitions (SQL on FHIR): compiled once, run over parsed records, columns in Arrow.
 //!
-//! A view has columns and at most one `forEach`; [`path`] says which part of FHIRPath its paths may use.
+//! [`plan`] says which columns there are and what repeats them, [`path`] finds the values, [`rows`] writes them.
 
 pub mod column;
+mod data_type;
+mod decimal;
+mod definition;
+mod moment;
 pub mod path;
+mod plan;
+mod rows;
+pub mod suite;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use include_dir::{Dir, include_dir};
 use model::omop::ColumnType;
-use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::document::Resource;
+use crate::account::Account;
+use crate::document::{Resource, Tape, mix};
 use crate::error::{Error, Result};
-use column::{ColumnBuilder, ValueType, constant, timestamp};
-use path::{Item, Path, Scope};
+use crate::reference::{Directory, References};
+use column::{Rendering, constant, timestamp};
+use path::Scope;
+use plan::Plan;
+use rows::Flat;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/views");
 
-#[derive(Deserialize)]
-struct ViewDefinition {
-    name: String,
-    resource: String,
-    select: Vec<Select>,
-    #[serde(default, rename = "where")]
-    criteria: Vec<Criterion>,
-}
+/// Columns of conditional references: other parts of the program read them.
+const IDENTIFIER_COLUMNS: [&str; 2] = ["system", "value"];
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Select {
-    #[serde(default)]
-    column: Vec<ColumnDefinition>,
-    for_each: Option<String>,
-    for_each_or_null: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ColumnDefinition {
-    name: String,
-    path: String,
-    #[serde(rename = "type")]
-    value_type: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Criterion {
-    path: String,
-}
-
-/// A compiled ViewDefinition.
+/// A compiled ViewDefinition that is a table of the lake.
 #[derive(Debug)]
 pub struct View {
     /// The name of the table.
@@ -60,22 +45,9 @@ pub struct View {
     pub resource_type: String,
     /// The columns of the table, those that say where a row comes from included.
     pub schema: SchemaRef,
-    columns: Vec<Column>,
-    repeat: Option<Repeat>,
-    criteria: Vec<Path>,
-}
-
-#[derive(Debug)]
-struct Column {
-    path: Path,
-    value_type: ValueType,
-    repeated: bool,
-}
-
-#[derive(Debug)]
-struct Repeat {
-    path: Path,
-    or_null: bool,
+    /// A hash of the definition; 0 for the views that come with the program.
+    pub definition_hash: u64,
+    plan: Arc<Plan>,
 }
 
 /// What is known of a resource beside its content.
@@ -102,54 +74,112 @@ pub struct Provenance<'p> {
     pub persisted_at: i64,
 }
 
-/// The views that come with the program.
+/// The views that come with the program, and those of a folder: one of the same name takes the place of ours.
 ///
 /// # Errors
-/// A view does not compile.
-pub fn built_in() -> Result<Vec<View>> {
+/// The folder cannot be read, or a view does not compile.
+pub fn load(folder: Option<&Path>) -> Result<Vec<Arc<View>>> {
     let mut files: Vec<_> = BUILT_IN.files().collect();
     files.sort_by_key(|file| file.path());
-    files.into_iter().map(|file| View::compile(file.contents_utf8().unwrap_or_default())).collect()
+    let mut views = Vec::new();
+    for file in files {
+        views.push(
+            View::compile(file.contents_utf8().unwrap_or_default())
+                .map_err(|problem| Error::View { file: file.path().into(), problem })?,
+        );
+    }
+    let ours = views.len();
+    for path in folder.map(definitions).transpose()?.unwrap_or_default() {
+        let told = |problem| Error::View { file: path.clone(), problem };
+        let json = std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let mut view = View::compile(&json).map_err(told)?;
+        view.definition_hash = xxh3_64(json.as_bytes());
+        match views.iter().position(|other| other.name == view.name) {
+            Some(place) if views[place].definition_hash == 0 => {
+                view.check_replacement().map_err(told)?;
+                views[place] = view;
+            }
+            Some(_) => return Err(told(format!("view `{}` is defined twice in this folder", view.name))),
+            None => views.push(view),
+        }
+    }
+    views[ours..].sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(views.into_iter().map(Arc::new).collect())
+}
+
+/// Runs a built-in view over records, each a resource in JSON: how many rows it makes, and how long that takes beside
+/// parsing. For measurements.
+///
+/// # Errors
+/// There is no such view, or a record is not JSON.
+pub fn time_view(name: &str, records: &[&str]) -> Result<(usize, Duration)> {
+    let told = |problem| Error::View { file: name.into(), problem };
+    let view = load(None)?.into_iter().find(|view| view.name == name);
+    let mut rows = Rows::new(view.ok_or_else(|| told("there is no built-in view of that name".into()))?);
+    let (mut tape, directory, mut spent) = (Tape::default(), Directory::default(), Duration::ZERO);
+    let version = Version { resource_key: 0, version_id: None, last_updated: None, content_hash: 0, mapping_hash: 0 };
+    let mut count = 0;
+    for records in records.chunks(1 << 14) {
+        for record in records {
+            let element = tape.parse(record).map_err(|fault| told(fault.to_string()))?;
+            let started = Instant::now();
+            let references = References::new(&directory, "", None, None);
+            let id = element.get("id").and_then(|id| id.as_str()).unwrap_or_default();
+            let resource = Resource { resource_type: "", id, element };
+            rows.append(&resource, Scope { id, references: &references }, &version);
+            spent += started.elapsed();
+        }
+        let started = Instant::now();
+        count += rows.finish(&Provenance { source_id: "", run_id: "", persisted_at: 0 })?.num_rows();
+        spent += started.elapsed();
+    }
+    Ok((count, spent))
+}
+
+/// A hash of the definitions that users brought; none when they brought none.
+pub fn definitions_hash(views: &[Arc<View>]) -> Option<u64> {
+    let hashes = views.iter().map(|view| view.definition_hash).filter(|hash| *hash != 0);
+    hashes.reduce(mix)
+}
+
+/// The files of a folder that hold definitions.
+fn definitions(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::View { file: folder.to_owned(), problem: "holds no ViewDefinition (.json)".into() });
+    }
+    Ok(files)
 }
 
 impl View {
     /// Compiles a ViewDefinition.
     ///
     /// # Errors
-    /// The definition is not understood.
-    pub fn compile(json: &str) -> Result<View> {
-        let failed = |view: &str, column: &str, problem: String| Error::View {
-            view: view.to_owned(),
-            column: column.to_owned(),
-            problem,
+    /// What is wrong with the definition.
+    pub fn compile(json: &str) -> std::result::Result<View, String> {
+        let mut tape = Tape::default();
+        let definition = tape.parse(json).map_err(|fault| fault.to_string())?;
+        let name = definition.get("name").and_then(|name| name.as_str()).map(str::to_owned);
+        let Some(name) = name else {
+            return Err("expected a `name`, the name of the table".into());
         };
-        let definition: ViewDefinition =
-            serde_json::from_str(json).map_err(|error| failed("?", "", error.to_string()))?;
-        let name = definition.name;
-        let compile = |column: &str, path: &str| Path::compile(path).map_err(|problem| failed(&name, column, problem));
-        let (mut columns, mut repeat) = (Vec::new(), None);
+        View::of(Plan::compile(definition, Rendering::Typed), name.clone())
+            .map_err(|problem| format!("view `{name}`: {problem}"))
+    }
+
+    fn of(plan: std::result::Result<Plan, String>, name: String) -> std::result::Result<View, String> {
+        let plan = plan?;
         let mut fields = vec![Field::new("resource_key", DataType::Int64, false)];
-        for select in definition.select {
-            let for_each = select.for_each.or(select.for_each_or_null.clone());
-            let repeated = for_each.is_some();
-            if let Some(path) = for_each {
-                if repeat.is_some() {
-                    return Err(failed(&name, "", "has more than one `forEach`".into()));
-                }
-                repeat = Some(Repeat { path: compile("", &path)?, or_null: select.for_each_or_null.is_some() });
-            }
-            for column in select.column {
-                let value_type = ValueType::of(column.value_type.as_deref().unwrap_or("string"));
-                if fields.iter().any(|field| *field.name() == column.name) {
-                    return Err(failed(&name, &column.name, "is named twice".into()));
-                }
-                let path = compile(&column.name, &column.path)?;
-                fields.push(Field::new(&column.name, value_type.arrow(), true));
-                columns.push(Column { path, value_type, repeated });
-            }
-        }
-        let criteria = definition.criteria.iter().map(|criterion| compile("", &criterion.path));
-        let criteria = criteria.collect::<Result<_>>()?;
+        fields.extend(plan.columns.iter().map(|column| Field::new(&column.name, column.arrow(), true)));
+        let columns = fields.len();
         fields.extend([
             Field::new("source_id", DataType::Utf8, false),
             Field::new("version_id", DataType::Utf8, true),
@@ -159,17 +189,43 @@ impl View {
             Field::new("pipeline_run_id", DataType::Utf8, false),
             Field::new("persisted_at", ColumnType::Datetime.arrow(), false),
         ]);
+        for (index, field) in fields.iter().enumerate() {
+            let same = |other: &Field| other.name().eq_ignore_ascii_case(field.name());
+            if let Some(before) = fields[..index].iter().position(same) {
+                let name = field.name();
+                return Err(match before == 0 || index >= columns {
+                    true => format!("column `{name}` has the name of one that every table has"),
+                    false => format!("column `{name}` is named twice but for its case"),
+                });
+            }
+        }
         let schema = Arc::new(Schema::new(fields));
-        Ok(View { name, resource_type: definition.resource, schema, columns, repeat, criteria })
+        Ok(View { name, resource_type: plan.resource_type.clone(), schema, definition_hash: 0, plan: Arc::new(plan) })
+    }
+
+    /// Later runs look up identifiers in the tables of that name.
+    fn check_replacement(&self) -> std::result::Result<(), String> {
+        let Some(subject) = self.name.strip_suffix("_identifier") else {
+            return Ok(());
+        };
+        let key = format!("{subject}_id");
+        for column in IDENTIFIER_COLUMNS.into_iter().chain([key.as_str()]) {
+            if !self.schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::Utf8) {
+                let name = &self.name;
+                return Err(format!(
+                    "view `{name}`: expected a column `{column}` of text, conditional references need it"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
 /// Rows of one view, as they come.
 pub struct Rows {
     view: Arc<View>,
-    columns: Vec<ColumnBuilder>,
+    flat: Flat,
     versions: Versions,
-    count: usize,
 }
 
 #[derive(Default)]
@@ -184,13 +240,13 @@ struct Versions {
 impl Rows {
     /// No rows yet.
     pub fn new(view: Arc<View>) -> Rows {
-        let columns = view.columns.iter().map(|column| ColumnBuilder::new(column.value_type)).collect();
-        Rows { view, columns, versions: Versions::default(), count: 0 }
+        let flat = Flat::new(Arc::clone(&view.plan));
+        Rows { view, flat, versions: Versions::default() }
     }
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.count
+        self.versions.resource_key.len()
     }
 
     /// The view that the rows belong to.
@@ -200,45 +256,19 @@ impl Rows {
 
     /// Adds the rows that the view makes of a resource.
     pub fn append(&mut self, resource: &Resource<'_>, scope: Scope<'_>, version: &Version<'_>) {
-        let view = Arc::clone(&self.view);
-        if !view.criteria.iter().all(|criterion| criterion.holds(resource.element, scope)) {
-            return;
-        }
-        let Some(repeat) = &view.repeat else {
-            return self.append_row(&view, resource, None, scope, version);
-        };
-        let items = repeat.path.all(resource.element, scope);
-        if items.is_empty() && repeat.or_null {
-            self.append_row(&view, resource, None, scope, version);
-        }
-        for (index, item) in items.iter().enumerate() {
-            self.append_row(&view, resource, Some(item), Scope { row_index: index as i64, ..scope }, version);
+        for _ in 0..self.flat.append(resource.element, scope) {
+            self.versions.resource_key.push(version.resource_key);
+            self.versions.version_id.push(version.version_id.map(Into::into));
+            self.versions.last_updated.push(version.last_updated);
+            self.versions.content_hash.push(version.content_hash);
+            self.versions.mapping_hash.push(version.mapping_hash);
         }
     }
 
-    fn append_row(
-        &mut self,
-        view: &View,
-        resource: &Resource<'_>,
-        item: Option<&Item<'_>>,
-        scope: Scope<'_>,
-        version: &Version<'_>,
-    ) {
-        for (column, builder) in view.columns.iter().zip(&mut self.columns) {
-            let root = match (column.repeated, item) {
-                (true, Some(Item::Element(element))) => Some(*element),
-                (true, _) => None,
-                (false, _) => Some(resource.element),
-            };
-            let scope = if column.repeated { scope } else { Scope { row_index: 0, ..scope } };
-            builder.append(root.and_then(|root| column.path.first(root, scope)));
-        }
-        self.versions.resource_key.push(version.resource_key);
-        self.versions.version_id.push(version.version_id.map(Into::into));
-        self.versions.last_updated.push(version.last_updated);
-        self.versions.content_hash.push(version.content_hash);
-        self.versions.mapping_hash.push(version.mapping_hash);
-        self.count += 1;
+    /// Counts the values that were not as the view has it since the last call.
+    pub fn take_faults(&mut self, account: &mut Account) {
+        let Rows { view, flat, .. } = self;
+        flat.take_faults(|column, fault| account.lose_in_view(&view.name, column, fault.reason()));
     }
 
     /// Takes the rows and starts anew.
@@ -246,18 +276,15 @@ impl Rows {
     /// # Errors
     /// Never, unless the columns and the schema of a view differ.
     pub fn finish(&mut self, provenance: &Provenance<'_>) -> Result<RecordBatch> {
-        let count = std::mem::take(&mut self.count);
+        let count = self.len();
         let versions = std::mem::take(&mut self.versions);
-        let mut arrays: Vec<arrow::array::ArrayRef> =
-            vec![Arc::new(arrow::array::Int64Array::from(versions.resource_key))];
-        arrays.extend(self.columns.iter_mut().map(ColumnBuilder::finish));
+        let mut arrays: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(versions.resource_key))];
+        arrays.extend(self.flat.finish());
         arrays.push(constant(provenance.source_id, count));
-        arrays.push(Arc::new(arrow::array::StringArray::from(
-            versions.version_id.iter().map(Option::as_deref).collect::<Vec<_>>(),
-        )));
+        arrays.push(Arc::new(StringArray::from_iter(versions.version_id.iter().map(Option::as_deref))));
         arrays.push(timestamp(versions.last_updated));
-        arrays.push(Arc::new(arrow::array::Int64Array::from(versions.content_hash)));
-        arrays.push(Arc::new(arrow::array::Int64Array::from(versions.mapping_hash)));
+        arrays.push(Arc::new(Int64Array::from(versions.content_hash)));
+        arrays.push(Arc::new(Int64Array::from(versions.mapping_hash)));
         arrays.push(constant(provenance.run_id, count));
         arrays.push(timestamp(vec![Some(provenance.persisted_at); count]));
         Ok(RecordBatch::try_new(Arc::clone(&self.view.schema), arrays)?)
@@ -267,12 +294,10 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Tape;
-    use crate::reference::{Directory, References};
 
     fn pretty(view: &str, json: &str) -> String {
-        let view = built_in().unwrap().into_iter().find(|found| found.name == view).unwrap();
-        let mut rows = Rows::new(Arc::new(view));
+        let view = load(None).unwrap().into_iter().find(|found| found.name == view).unwrap();
+        let mut rows = Rows::new(view);
         let mut tape = Tape::default();
         let element = tape.parse(json).unwrap();
         let directory = Directory::default();
@@ -280,7 +305,7 @@ mod tests {
         let resource = Resource { resource_type: "", id: "7", element };
         let version =
             Version { resource_key: 1, version_id: Some("2"), last_updated: None, content_hash: 3, mapping_hash: 4 };
-        rows.append(&resource, Scope { id: "7", references: &references, row_index: 0 }, &version);
+        rows.append(&resource, Scope { id: "7", references: &references }, &version);
         let batch = rows.finish(&Provenance { source_id: "s", run_id: "r", persisted_at: 0 }).unwrap();
         let mut told = Vec::new();
         for row in 0..batch.num_rows() {
@@ -296,8 +321,11 @@ mod tests {
 
     #[test]
     fn every_built_in_view_compiles_and_takes_an_empty_resource() {
-        for view in built_in().unwrap() {
-            assert!(pretty(&view.name, "{}").lines().count() <= 1);
+        for view in load(None).unwrap() {
+            let row = pretty(&view.name, "{}");
+            assert!(row.lines().count() <= 1);
+            // What is not there is null, never an empty text.
+            assert!(!row.contains("given") && !row.contains("address_line"), "{row}");
         }
     }
 

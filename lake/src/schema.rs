@@ -6,25 +6,26 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef, TimeUnit};
 use iceberg::spec::{
-    FormatVersion, NestedField, NestedFieldRef, NullOrder, PrimitiveType, Schema, SortDirection, SortField, SortOrder,
-    TableMetadata, TableMetadataBuilder, Transform as IcebergTransform, Type, UnboundPartitionSpec,
+    FormatVersion, ListType, NestedField, NestedFieldRef, NullOrder, PrimitiveType, Schema, SortDirection, SortField,
+    SortOrder, TableMetadata, TableMetadataBuilder, Transform as IcebergTransform, Type, UnboundPartitionSpec,
 };
 
 use crate::{Error, Result, TableName, TableSpec, Transform};
 
 /// Types that Athena, Trino, Spark, DuckDB and pyiceberg all read alike.
-const EXPECTED_TYPES: &str = "boolean, integer, double, decimal, text, date or timestamp without zone";
+const EXPECTED_TYPES: &str =
+    "boolean, integer, double, decimal, text, date or timestamp without zone, or a list of one";
 
 /// Builds the metadata of a table that does not exist yet.
 pub(crate) fn create(spec: &TableSpec, location: String) -> Result<TableMetadata> {
     let making = || Error::metadata(&spec.name, "made");
-    let fields = spec
-        .schema
-        .fields()
-        .iter()
-        .zip(1..)
-        .map(|(field, id)| Ok(nested_field(id, field, column_type(&spec.name, field)?, field.is_nullable())))
-        .collect::<Result<Vec<_>>>()?;
+    let columns = spec.schema.fields();
+    let mut element_ids = columns.len() as i32 + 1..;
+    let mut fields = Vec::new();
+    for (field, id) in columns.iter().zip(1..) {
+        let column_type = column_type(&spec.name, field)?.with_ids(&mut || element_ids.next().unwrap_or_default());
+        fields.push(nested_field(id, field, column_type, field.is_nullable()));
+    }
     let schema = schema_with_key(spec, fields)?;
     let partition = partition_spec(spec, &schema)?;
     let sort_order = sort_order(spec, &schema)?;
@@ -52,9 +53,9 @@ pub(crate) fn evolve(spec: &TableSpec, table: &TableMetadata, free: bool) -> Res
         named.insert(field.name().clone());
         let wanted = column_type(&spec.name, field)?;
         match current.field_by_name(field.name()) {
-            Some(have) if *have.field_type == Type::Primitive(wanted.clone()) => {
+            Some(have) if wanted.is(&have.field_type) => {
                 let nullable = !have.required || field.is_nullable();
-                fields.push(nested_field(have.id, field, wanted, nullable));
+                fields.push(nested_field(have.id, field, *have.field_type.clone(), nullable));
             }
             Some(have) if !free => {
                 return Err(Error::TypeChange {
@@ -65,7 +66,10 @@ pub(crate) fn evolve(spec: &TableSpec, table: &TableMetadata, free: bool) -> Res
                 });
             }
             // Rows that are there already have no value for a new column.
-            _ => fields.push(nested_field(fresh_id(), field, wanted, true)),
+            _ => {
+                let id = fresh_id();
+                fields.push(nested_field(id, field, wanted.with_ids(&mut fresh_id), true));
+            }
         }
     }
     if !free {
@@ -84,8 +88,8 @@ fn keep_order(current: &Schema, fields: Vec<NestedFieldRef>) -> Vec<NestedFieldR
     ordered
 }
 
-fn nested_field(id: i32, field: &Field, column_type: PrimitiveType, nullable: bool) -> NestedFieldRef {
-    Arc::new(NestedField::new(id, field.name(), Type::Primitive(column_type), !nullable))
+fn nested_field(id: i32, field: &Field, column_type: Type, nullable: bool) -> NestedFieldRef {
+    Arc::new(NestedField::new(id, field.name(), column_type, !nullable))
 }
 
 /// Key columns become Iceberg's identifier fields when none of them may be null.
@@ -152,13 +156,48 @@ pub(crate) fn sort_order(spec: &TableSpec, schema: &Schema) -> Result<SortOrder>
     builder.build_unbound().map_err(Error::metadata(&spec.name, "made"))
 }
 
+/// What a column holds: values, or lists of values. Lists of lists and structures are for other tools.
+struct ColumnType {
+    value: PrimitiveType,
+    is_list: bool,
+}
+
+impl ColumnType {
+    fn is(&self, have: &Type) -> bool {
+        match have {
+            Type::Primitive(have) => !self.is_list && *have == self.value,
+            Type::List(list) => self.is_list && *list.element_field.field_type == Type::Primitive(self.value.clone()),
+            _ => false,
+        }
+    }
+
+    /// The same as Iceberg has it, where the elements of a list have an id of their own.
+    fn with_ids(self, fresh_id: &mut dyn FnMut() -> i32) -> Type {
+        let value = Type::Primitive(self.value);
+        if !self.is_list {
+            return value;
+        }
+        Type::List(ListType { element_field: Arc::new(NestedField::list_element(fresh_id(), value, false)) })
+    }
+}
+
+impl std::fmt::Display for ColumnType {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_list { write!(formatter, "list of {}", self.value) } else { self.value.fmt(formatter) }
+    }
+}
+
 /// Maps an Arrow type to the column type that holds it. Kinds that only differ in width or layout are widened.
-fn column_type(table: &TableName, field: &Field) -> Result<PrimitiveType> {
-    let plain = match field.data_type() {
+fn column_type(table: &TableName, field: &Field) -> Result<ColumnType> {
+    let (of, is_list) = match field.data_type() {
+        DataType::List(element) | DataType::LargeList(element) => (element.data_type(), true),
+        other => (other, false),
+    };
+    let plain = match of {
         DataType::Dictionary(_, value) => value.as_ref(),
         other => other,
     };
-    Ok(match plain {
+    let value = match plain {
         DataType::Boolean => PrimitiveType::Boolean,
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => PrimitiveType::Int,
         DataType::Int64 | DataType::UInt32 | DataType::UInt64 => PrimitiveType::Long,
@@ -172,20 +211,26 @@ fn column_type(table: &TableName, field: &Field) -> Result<PrimitiveType> {
             TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
             None,
         ) => PrimitiveType::Timestamp,
-        other => {
+        _ => {
             return Err(Error::UnsupportedType {
                 table: table.clone(),
                 column: field.name().clone(),
-                found: other.to_string(),
+                found: field.data_type().to_string(),
                 expected: EXPECTED_TYPES,
             });
         }
-    })
+    };
+    Ok(ColumnType { value, is_list })
 }
 
 /// The Arrow schema of a table's Parquet files: each field carries its id.
 pub(crate) fn file_schema(table: &TableName, schema: &Schema) -> Result<ArrowSchemaRef> {
-    if let Some(field) = schema.as_struct().fields().iter().find(|field| !field.field_type.is_primitive()) {
+    let is_flat = |of: &Type| match of {
+        Type::Primitive(_) => true,
+        Type::List(list) => list.element_field.field_type.is_primitive(),
+        _ => false,
+    };
+    if let Some(field) = schema.as_struct().fields().iter().find(|field| !is_flat(&field.field_type)) {
         return Err(Error::Unsupported {
             table: table.clone(),
             reason: format!("has a nested column `{}`, which cannot be read or written here", field.name),
@@ -199,7 +244,16 @@ pub(crate) fn query_schema(file_schema: &ArrowSchema) -> ArrowSchemaRef {
     let fields: Vec<Field> = file_schema
         .fields()
         .iter()
-        .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()))
+        .map(|field| {
+            let without_id = match field.data_type() {
+                DataType::List(element) => {
+                    let element = Field::new(element.name(), element.data_type().clone(), element.is_nullable());
+                    DataType::List(Arc::new(element))
+                }
+                other => other.clone(),
+            };
+            Field::new(field.name(), without_id, field.is_nullable())
+        })
         .collect();
     Arc::new(ArrowSchema::new(fields))
 }
@@ -244,10 +298,26 @@ mod tests {
     }
 
     #[test]
+    fn lists_have_an_id_for_their_elements() {
+        let list = |of| DataType::List(Arc::new(Field::new("item", of, true)));
+        let old = spec(&[("a", list(DataType::Utf8), true), ("b", DataType::Int64, true)]);
+        let old = create(&old, "file:///x".into()).unwrap();
+        assert_eq!((old.current_schema().field_id_by_name("a.element"), old.last_column_id()), (Some(3), 3));
+        let wider = spec(&[("a", list(DataType::Utf8), true), ("c", list(DataType::Date32), true)]);
+        let schema = evolve(&wider, &old, false).unwrap().unwrap();
+        assert_eq!((schema.field_id_by_name("a.element"), schema.field_id_by_name("c.element")), (Some(3), Some(5)));
+        let changed = spec(&[("a", DataType::Utf8, true)]);
+        let message = evolve(&changed, &old, false).unwrap_err().to_string();
+        assert!(message.contains("cannot become string"), "{message}");
+    }
+
+    #[test]
     fn timestamps_with_zone_and_nested_columns_are_refused() {
+        let list = |of| DataType::List(Arc::new(Field::new("item", of, true)));
         for bad in [
             DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
+            list(list(DataType::Utf8)),
+            DataType::Struct(vec![Field::new("item", DataType::Utf8, true)].into()),
             DataType::Null,
         ] {
             let error = create(&spec(&[("x", bad, true)]), "file:///x".into()).unwrap_err();

@@ -356,7 +356,11 @@ fn folder_name(partition: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{files_below, lake, query, rows, spec, stamp, write};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, ListBuilder, RecordBatch, StringBuilder};
+
+    use crate::testing::{append, files_below, lake, query, rows, spec, stamp, write};
     use crate::{Config, Lake, TableSpec};
 
     #[tokio::test]
@@ -374,6 +378,26 @@ mod tests {
         transaction.commit().await.unwrap();
         assert_eq!(query(&lake, "select id from t.a").await, "1\n31\n12\n22\n5\n15");
         assert_eq!(query(&lake, "select count(*), sum(id) from t.b").await, "400000 39999800000");
+    }
+
+    #[tokio::test]
+    async fn lists_come_back_as_they_went() {
+        let (_folder, lake) = lake().await;
+        let mut words = ListBuilder::new(StringBuilder::new());
+        words.append_value([Some("x"), None]);
+        words.append_value([None::<&str>; 0]);
+        words.append_null();
+        let words: ArrayRef = Arc::new(words.finish());
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter_with_nullable([("id", ids, false), ("words", words, true)]).unwrap();
+        let listing = TableSpec { schema: batch.schema(), ..spec("a") };
+        append(&lake, "1", &listing, batch.clone()).await;
+        append(&lake, "2", &listing, batch).await;
+        let sql = "select id, words, cardinality(words), words is null as none from t.a where id < 9 order by id";
+        let twice = |line: &str| format!("{line}\n{line}");
+        let expected = [twice("1 [x, ] 2 false"), twice("2 [] 0 false"), twice("3 true")].join("\n");
+        assert_eq!(query(&lake, sql).await, expected);
+        assert_eq!(query(&lake, "select unnest(words) as word from t.a where id = 1").await, "x\n\nx\n");
     }
 
     #[tokio::test]

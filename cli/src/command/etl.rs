@@ -1,5 +1,7 @@
 //! `healthlake etl`: FHIR R4 from files or stdin to the tables of the lake.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use clap::Args;
 use etl::MedicationRequestPolicy;
@@ -41,6 +43,9 @@ pub struct Mapping {
     /// The input is all that the source has: what an earlier run took and is absent now is taken away
     #[arg(long)]
     pub complete: bool,
+    /// Folder of ViewDefinitions: more tables in fhir, or others in the place of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub views: Option<PathBuf>,
     /// Rejected records that are tolerated before the exit code is 1 [default: 0]
     #[arg(long, value_name = "N")]
     pub max_rejects: Option<u64>,
@@ -62,6 +67,7 @@ impl Mapping {
         settings.keep_address |= self.keep_address;
         settings.medication_request_policy =
             self.medication_request_policy.unwrap_or(settings.medication_request_policy);
+        settings.views = self.views.unwrap_or(std::mem::take(&mut settings.views));
         config.pipeline.max_rejects = self.max_rejects.unwrap_or(config.pipeline.max_rejects);
     }
 }
@@ -103,6 +109,7 @@ pub async fn map(
         medication_request_policy: config.etl.medication_request_policy,
         keep_address: config.etl.keep_address,
         complete: config.etl.complete,
+        views: Some(config.etl.views.clone()).filter(|folder| !folder.as_os_str().is_empty()),
         threads: config.threads(),
     };
     let bar = progress::bytes("etl");

@@ -1,18 +1,21 @@
-//! From what a path finds to a column of an Arrow type. What does not fit the type becomes null: the mapping is the
-//! one to judge a record.
+//! From what a path finds to a column of an Arrow type. What does not fit the type becomes null, and is told.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, StringArray, StringBuilder,
-    TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray, StringArray,
+    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::DataType;
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use chrono::NaiveTime;
 use model::fhir::DateTime;
 use model::omop::ColumnType;
 
+use super::data_type::{Class, DataType};
 use super::path::Item;
+use super::plan::Column;
+use crate::document::Kind;
 
 /// The types of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,36 +36,98 @@ pub enum ValueType {
     DateTime,
 }
 
+/// How values become columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rendering {
+    /// As types that all engines know: days, moments in UTC, doubles.
+    Typed,
+    /// Dates, times and decimals as text, as they were written.
+    AsWritten,
+}
+
 impl ValueType {
     /// The column type for a FHIR type.
-    pub fn of(fhir_type: &str) -> ValueType {
-        match fhir_type {
-            "boolean" => ValueType::Boolean,
-            "integer" | "positiveInt" | "unsignedInt" => ValueType::Integer,
-            "integer64" => ValueType::Integer64,
-            "decimal" => ValueType::Decimal,
-            "date" => ValueType::Date,
-            "dateTime" | "instant" => ValueType::DateTime,
+    pub fn of(data_type: DataType, rendering: Rendering) -> ValueType {
+        match (data_type.class(), rendering) {
+            (Class::Boolean, _) => ValueType::Boolean,
+            (Class::Integer, _) => ValueType::Integer,
+            (Class::Integer64, _) => ValueType::Integer64,
+            (Class::Decimal, Rendering::Typed) => ValueType::Decimal,
+            (Class::Date, Rendering::Typed) => ValueType::Date,
+            (Class::DateTime, Rendering::Typed) => ValueType::DateTime,
             _ => ValueType::Text,
         }
     }
 
     /// The Arrow type.
-    pub fn arrow(self) -> DataType {
+    pub fn arrow(self) -> ArrowType {
         match self {
-            ValueType::Text => DataType::Utf8,
-            ValueType::Boolean => DataType::Boolean,
-            ValueType::Integer => DataType::Int32,
-            ValueType::Integer64 => DataType::Int64,
-            ValueType::Decimal => DataType::Float64,
-            ValueType::Date => DataType::Date32,
+            ValueType::Text => ArrowType::Utf8,
+            ValueType::Boolean => ArrowType::Boolean,
+            ValueType::Integer => ArrowType::Int32,
+            ValueType::Integer64 => ArrowType::Int64,
+            ValueType::Decimal => ArrowType::Float64,
+            ValueType::Date => ArrowType::Date32,
             ValueType::DateTime => ColumnType::Datetime.arrow(),
         }
     }
 }
 
+impl Column {
+    /// The Arrow type, a list for a collection.
+    pub fn arrow(&self) -> ArrowType {
+        match self.collection {
+            true => ArrowType::List(list_item(self.value_type)),
+            false => self.value_type.arrow(),
+        }
+    }
+}
+
+/// Iceberg calls what is in a list its element.
+fn list_item(value_type: ValueType) -> FieldRef {
+    Arc::new(Field::new("element", value_type.arrow(), true))
+}
+
 /// One column, as its rows come.
 pub enum ColumnBuilder {
+    /// A value, or none, in each row.
+    Plain(ValueBuilder),
+    /// A list in each row.
+    List {
+        /// The values of all lists.
+        values: ValueBuilder,
+        /// Where each list begins, and where the last ends.
+        offsets: Vec<i32>,
+        /// What the values are.
+        value_type: ValueType,
+    },
+}
+
+impl ColumnBuilder {
+    /// An empty column.
+    pub fn new(column: &Column) -> ColumnBuilder {
+        let value_type = column.value_type;
+        let values = ValueBuilder::new(value_type);
+        match column.collection {
+            true => ColumnBuilder::List { values, offsets: vec![0], value_type },
+            false => ColumnBuilder::Plain(values),
+        }
+    }
+
+    /// Takes the column and starts anew.
+    pub fn finish(&mut self) -> ArrayRef {
+        match self {
+            ColumnBuilder::Plain(values) => values.finish(),
+            ColumnBuilder::List { values, offsets, value_type } => {
+                let offsets = OffsetBuffer::new(std::mem::replace(offsets, vec![0]).into());
+                Arc::new(ListArray::new(list_item(*value_type), offsets, values.finish(), None))
+            }
+        }
+    }
+}
+
+/// Values of one type, as they come.
+pub enum ValueBuilder {
     Text(StringBuilder),
     Boolean(BooleanBuilder),
     Integer(Int32Builder),
@@ -72,82 +137,110 @@ pub enum ColumnBuilder {
     DateTime(TimestampMicrosecondBuilder),
 }
 
-impl ColumnBuilder {
-    /// An empty column.
-    pub fn new(value_type: ValueType) -> ColumnBuilder {
+impl ValueBuilder {
+    fn new(value_type: ValueType) -> ValueBuilder {
         match value_type {
-            ValueType::Text => ColumnBuilder::Text(StringBuilder::new()),
-            ValueType::Boolean => ColumnBuilder::Boolean(BooleanBuilder::new()),
-            ValueType::Integer => ColumnBuilder::Integer(Int32Builder::new()),
-            ValueType::Integer64 => ColumnBuilder::Integer64(Int64Builder::new()),
-            ValueType::Decimal => ColumnBuilder::Decimal(Float64Builder::new()),
-            ValueType::Date => ColumnBuilder::Date(Date32Builder::new()),
-            ValueType::DateTime => ColumnBuilder::DateTime(TimestampMicrosecondBuilder::new()),
+            ValueType::Text => ValueBuilder::Text(StringBuilder::new()),
+            ValueType::Boolean => ValueBuilder::Boolean(BooleanBuilder::new()),
+            ValueType::Integer => ValueBuilder::Integer(Int32Builder::new()),
+            ValueType::Integer64 => ValueBuilder::Integer64(Int64Builder::new()),
+            ValueType::Decimal => ValueBuilder::Decimal(Float64Builder::new()),
+            ValueType::Date => ValueBuilder::Date(Date32Builder::new()),
+            ValueType::DateTime => ValueBuilder::DateTime(TimestampMicrosecondBuilder::new()),
         }
     }
 
-    /// Adds one row.
-    pub fn append(&mut self, item: Option<Item<'_>>) {
+    /// Adds a value, or none; false when there is one and it is not of the type.
+    pub fn append(&mut self, item: Option<&Item<'_>>) -> bool {
+        let Some(item) = item else {
+            self.append_null();
+            return true;
+        };
         match self {
-            ColumnBuilder::Text(builder) => append_text(builder, item),
-            ColumnBuilder::Boolean(builder) => builder.append_option(match item {
-                Some(Item::Boolean(truth)) => Some(truth),
-                Some(Item::Element(element)) => element.as_bool(),
-                _ => None,
-            }),
-            ColumnBuilder::Integer(builder) => {
-                builder.append_option(integer(item).and_then(|number| number.try_into().ok()));
+            ValueBuilder::Text(builder) => append_text(builder, item),
+            ValueBuilder::Boolean(builder) => told(item.as_bool(), |value| builder.append_option(value)),
+            ValueBuilder::Integer(builder) => {
+                let number = whole(item).and_then(|number| number.try_into().ok());
+                told(number, |value| builder.append_option(value))
             }
-            ColumnBuilder::Integer64(builder) => builder.append_option(integer(item)),
-            ColumnBuilder::Decimal(builder) => builder.append_option(match item {
-                Some(Item::Integer(number)) => Some(number as f64),
-                Some(Item::Element(element)) => element.as_number().and_then(|text| text.parse().ok()),
-                _ => None,
-            }),
-            ColumnBuilder::Date(builder) => {
-                builder.append_option(moment(item).map(|moment| moment.date.to_epoch_days()));
+            ValueBuilder::Integer64(builder) => told(whole(item), |value| builder.append_option(value)),
+            ValueBuilder::Decimal(builder) => told(double(item), |value| builder.append_option(value)),
+            ValueBuilder::Date(builder) => {
+                told(moment(item).map(|moment| moment.date.to_epoch_days()), |value| builder.append_option(value))
             }
-            ColumnBuilder::DateTime(builder) => builder.append_option(moment(item).map(micros)),
+            ValueBuilder::DateTime(builder) => told(moment(item).map(micros), |value| builder.append_option(value)),
         }
     }
 
-    /// Takes the column and starts anew.
-    pub fn finish(&mut self) -> ArrayRef {
+    fn append_null(&mut self) {
         match self {
-            ColumnBuilder::Text(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Boolean(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Integer(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Integer64(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Decimal(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Date(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::DateTime(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Text(builder) => builder.append_null(),
+            ValueBuilder::Boolean(builder) => builder.append_null(),
+            ValueBuilder::Integer(builder) => builder.append_null(),
+            ValueBuilder::Integer64(builder) => builder.append_null(),
+            ValueBuilder::Decimal(builder) => builder.append_null(),
+            ValueBuilder::Date(builder) => builder.append_null(),
+            ValueBuilder::DateTime(builder) => builder.append_null(),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            ValueBuilder::Text(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Boolean(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Integer(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Integer64(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Decimal(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Date(builder) => Arc::new(builder.finish()),
+            ValueBuilder::DateTime(builder) => Arc::new(builder.finish()),
         }
     }
 }
 
-fn append_text(builder: &mut StringBuilder, item: Option<Item<'_>>) {
+fn told<T>(value: Option<T>, append: impl FnOnce(Option<T>)) -> bool {
+    let fits = value.is_some();
+    append(value);
+    fits
+}
+
+fn append_text(builder: &mut StringBuilder, item: &Item<'_>) -> bool {
     match item {
-        Some(Item::Text(text)) => builder.append_value(text),
-        Some(Item::Integer(number)) => builder.append_value(number.to_string()),
-        Some(Item::Boolean(truth)) => builder.append_value(truth.to_string()),
-        Some(Item::Element(element)) => builder.append_option(element.as_str().or_else(|| element.as_number())),
-        None => builder.append_null(),
+        Item::Text(text, _) => builder.append_value(text),
+        Item::Element(element, _) => {
+            let text = match element.kind() {
+                Kind::True => Some("true"),
+                Kind::False => Some("false"),
+                _ => element.as_str().or_else(|| element.as_number()),
+            };
+            builder.append_option(text);
+            return text.is_some();
+        }
+        Item::Integer(number) => builder.append_value(number.to_string()),
+        Item::Decimal(number) => builder.append_value(number.to_string()),
+        Item::Boolean(truth) => builder.append_value(if *truth { "true" } else { "false" }),
+    }
+    true
+}
+
+/// A whole number; FHIR writes those of 64 bits as text.
+fn whole(item: &Item<'_>) -> Option<i64> {
+    match item {
+        Item::Decimal(number) => number.to_i64(),
+        item => item.as_integer().or_else(|| item.as_text()?.parse().ok()),
     }
 }
 
-fn integer(item: Option<Item<'_>>) -> Option<i64> {
-    match item? {
-        Item::Integer(number) => Some(number),
-        Item::Element(element) => element.as_number()?.parse().ok(),
+fn double(item: &Item<'_>) -> Option<f64> {
+    match item {
+        Item::Integer(number) => Some(*number as f64),
+        Item::Decimal(number) => Some(number.to_f64()),
+        Item::Element(element, _) => element.as_number().and_then(|text| text.parse().ok()),
         _ => None,
     }
 }
 
-fn moment(item: Option<Item<'_>>) -> Option<DateTime> {
-    match item? {
-        Item::Element(element) => DateTime::parse(element.as_str()?).ok(),
-        _ => None,
-    }
+fn moment(item: &Item<'_>) -> Option<DateTime> {
+    DateTime::parse(item.as_text()?).ok()
 }
 
 /// The moment in UTC; a day without a time, or a time without a zone, counts from midnight.
