@@ -17,3 +17,5 @@ mod pipeline;
 mod reader;
 /// Real FHIR from the reference data.
 mod real_input;
+/// The user's vocabulary: imported, used, described, compared.
+mod vocabulary;

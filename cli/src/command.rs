@@ -82,7 +82,7 @@ enum Command {
     Validate(validate::Arguments),
     /// Ask the lake in SQL
     Query(query::Arguments),
-    /// Import or describe the OMOP vocabulary
+    /// Import, describe or compare OMOP vocabularies
     Vocabulary(vocabulary::Arguments),
 }
 

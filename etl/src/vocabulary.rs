@@ -1,38 +1,97 @@
 //! Concepts, their maps to standard concepts, and the import of a vocabulary download.
 //!
-//! One [`Vocabulary`] is built per run, from the lake's `vocabulary` tables or from the starter that is compiled in, and
-//! then answers every look-up from memory.
+//! One [`Vocabulary`] is opened per run, from the index that stands for the lake's `vocabulary` tables or from the
+//! starter that is compiled in, and then answers every look-up from memory. A vocabulary that cannot be opened stops
+//! the run: no failure to look something up is taken for an unmapped code.
 
+mod build;
+mod cache;
 mod domain;
 mod import;
 mod index;
+mod local_map;
+mod remap;
 mod resolution;
+mod row;
+mod starter;
 mod stored;
-
-use std::collections::HashMap;
+mod supplement;
+mod table_file;
+mod watch;
 
 pub use domain::Domain;
-pub use import::{ImportOutcome, import};
+pub use import::{ImportOptions, ImportOutcome, import};
 pub use index::Concept;
-use index::Index;
+use index::{Index, Place};
+pub use local_map::LocalMapFile;
+pub use remap::{Change, ChangeKind, Meaning, Remap, Side, TableChanges, diff};
 pub use resolution::{Priority, Resolution, Target};
 pub use stored::{Info, info, write_starter};
+pub use supplement::RuleConcept;
+pub use table_file::BadLine;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The row of the `vocabulary` table that tells the release of the whole.
+const WHOLE: &str = "None";
 
 /// The concepts in memory, ready for look-up.
 pub struct Vocabulary {
     index: Index,
-    /// System URI or `urn:oid:…` to the index's number of the vocabulary.
-    systems: HashMap<String, u16>,
-    version: String,
+    systems: Systems,
+    ingredient: Option<u16>,
+    ucum: Option<u16>,
     is_in_lake: bool,
+}
+
+/// The index's numbers of vocabularies by the names that FHIR has for them: URI, `urn:oid:…`, or the vocabulary's own
+/// reference. There are few, and one is looked for per code.
+#[derive(Default)]
+struct Systems {
+    hashes: Vec<u64>,
+    systems: Vec<(String, u16)>,
+}
+
+impl Systems {
+    fn of(index: &Index) -> Systems {
+        let mut systems = Systems::default();
+        for system in model::vocabulary::code_systems() {
+            let Some(number) = index.vocabulary_number(system.vocabulary_id) else {
+                continue;
+            };
+            systems.add(system.uri.to_owned(), number);
+            if let Some(oid) = system.oid {
+                systems.add(format!("urn:oid:{oid}"), number);
+            }
+        }
+        for (vocabulary_id, reference) in &index.names().references {
+            if let Some(number) = index.vocabulary_number(vocabulary_id)
+                && model::vocabulary::vocabulary_of_system(reference).is_none()
+                && systems.number(reference).is_none()
+            {
+                systems.add(reference.clone(), number);
+            }
+        }
+        systems
+    }
+
+    fn add(&mut self, system: String, number: u16) {
+        self.hashes.push(xxh3_64(system.as_bytes()));
+        self.systems.push((system, number));
+    }
+
+    fn number(&self, system: &str) -> Option<u16> {
+        let hash = xxh3_64(system.as_bytes());
+        let at = self.hashes.iter().position(|held| *held == hash)?;
+        self.systems.get(at).filter(|(held, _)| held == system).map(|(_, number)| *number)
+    }
 }
 
 impl Vocabulary {
     /// The starter: what the bundled modules emit and the rules name.
     pub fn starter() -> Vocabulary {
-        let mut index = index::IndexBuilder::default();
+        let mut builder = build::IndexBuilder::default();
         for concept in model::vocabulary::starter_concepts() {
-            index.add_concept(&index::ConceptRow {
+            builder.add_concept(&build::ConceptRow {
                 concept_id: concept.concept_id,
                 domain_id: concept.domain_id,
                 vocabulary_id: concept.vocabulary_id,
@@ -43,29 +102,29 @@ impl Vocabulary {
             });
         }
         for relationship in model::vocabulary::starter_relationships() {
-            index.add_relationship(relationship.relationship_id, relationship.concept_id_1, relationship.concept_id_2);
+            builder.add_relationship(
+                relationship.relationship_id,
+                relationship.concept_id_1,
+                relationship.concept_id_2,
+            );
         }
-        Vocabulary::new(index, format!("starter {}", env!("CARGO_PKG_VERSION")))
+        builder.set_version(&format!("starter {}", env!("CARGO_PKG_VERSION")));
+        Vocabulary::new(builder.finish().expect("the starter is small"))
     }
 
-    fn new(builder: index::IndexBuilder, version: String) -> Vocabulary {
-        let index = builder.finish();
-        let mut systems = HashMap::new();
-        for system in model::vocabulary::code_systems() {
-            let Some(number) = index.vocabulary_number(system.vocabulary_id) else {
-                continue;
-            };
-            systems.insert(system.uri.to_owned(), number);
-            if let Some(oid) = system.oid {
-                systems.insert(format!("urn:oid:{oid}"), number);
-            }
+    fn new(index: Index) -> Vocabulary {
+        Vocabulary {
+            systems: Systems::of(&index),
+            ingredient: index.class_number("Ingredient"),
+            ucum: index.vocabulary_number("UCUM"),
+            is_in_lake: false,
+            index,
         }
-        Vocabulary { index, systems, version, is_in_lake: false }
     }
 
     /// The release: the `None` row of the `vocabulary` table, or the starter's version.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.index.names().version
     }
 
     /// False when the starter has yet to be written to the lake, see [`write_starter`].
@@ -83,6 +142,11 @@ impl Vocabulary {
         self.index.len() == 0
     }
 
+    /// Bytes that the concepts take in memory, which are those of the index's file.
+    pub fn size_bytes(&self) -> usize {
+        self.index.bytes().len()
+    }
+
     /// The concept with that id.
     pub fn concept(&self, concept_id: i32) -> Option<Concept<'_>> {
         self.index.concept(concept_id)
@@ -90,35 +154,54 @@ impl Vocabulary {
 
     /// The concept of a code; the standard one where a vocabulary gives the code twice.
     pub fn concept_of_code(&self, vocabulary_id: &str, code: &str) -> Option<Concept<'_>> {
-        self.index.concept_of_code(self.index.vocabulary_number(vocabulary_id)?, code)
+        let place = self.index.place_of_code(self.index.vocabulary_number(vocabulary_id)?, code)?;
+        self.index.view(place)
     }
 
     /// The valid standard concepts that a concept maps to; itself when it is standard.
     pub fn maps_to(&self, concept_id: i32) -> Vec<i32> {
-        match self.index.concept(concept_id) {
-            Some(concept) if concept.is_standard => vec![concept_id],
-            _ => self.index.maps_to(concept_id).filter(|target| self.is_valid_standard(*target)).collect(),
-        }
+        let places = self.index.place(concept_id).map(|place| self.index.maps_to(place));
+        places.into_iter().flatten().map(|place| self.index.concept_id(place)).collect()
     }
 
     /// The value that a concept says together with its fact, such as an allergy's substance.
     pub fn maps_to_value(&self, concept_id: i32) -> Option<i32> {
-        self.index.maps_to_value(concept_id).find(|target| self.is_valid_standard(*target))
+        self.index.maps_to_value(self.index.place(concept_id)?).next().map(|place| self.index.concept_id(place))
     }
 
     /// True when `child` is below `parent` in the hierarchy.
     pub fn is_descendant(&self, child: i32, parent: i32) -> bool {
-        child != parent && self.index.ancestors(child).contains(&parent)
+        let places = self.index.place(child).zip(self.index.place(parent));
+        places.is_some_and(|(child, parent)| self.is_below(child, parent))
+    }
+
+    fn is_below(&self, child: Place, parent: Place) -> bool {
+        let mut found = false;
+        if child != parent {
+            self.index.climb(child, |above| {
+                found |= above == parent;
+                found
+            });
+        }
+        found
     }
 
     /// The ingredients that a drug is made of; itself for an ingredient; empty when the hierarchy does not say.
     pub fn ingredients(&self, concept_id: i32) -> Vec<i32> {
-        let is_ingredient =
-            |id: &i32| self.index.concept(*id).is_some_and(|concept| concept.concept_class_id == "Ingredient");
-        if is_ingredient(&concept_id) {
+        let mut ingredients = Vec::new();
+        let (Some(class), Some(place)) = (self.ingredient, self.index.place(concept_id)) else {
+            return ingredients;
+        };
+        if self.index.has_class(place, class) {
             return vec![concept_id];
         }
-        let mut ingredients: Vec<i32> = self.index.ancestors(concept_id).into_iter().filter(is_ingredient).collect();
+        self.index.climb(place, |above| {
+            let is_ingredient = self.index.has_class(above, class);
+            if is_ingredient {
+                ingredients.push(self.index.concept_id(above));
+            }
+            is_ingredient
+        });
         ingredients.sort_unstable();
         ingredients
     }
@@ -126,17 +209,14 @@ impl Vocabulary {
     /// The concept of a unit: by its UCUM code, or by a known spelling; else 0.
     pub fn unit(&self, system: Option<&str>, code: &str) -> i32 {
         let number = match system {
-            Some(system) => self.systems.get(system).copied(),
-            None => self.index.vocabulary_number("UCUM"),
+            Some(system) => self.systems.number(system),
+            None => self.ucum,
         };
-        let source = number.and_then(|number| self.index.concept_of_code(number, code));
-        let targets = source.map(|concept| self.maps_to(concept.concept_id)).unwrap_or_default();
-        let target = targets.into_iter().find(|id| self.index.domain(*id) == Some(Domain::Unit));
-        target.or(model::vocabulary::value("unit", code)).unwrap_or(model::omop::NO_MATCHING_CONCEPT)
-    }
-
-    fn is_valid_standard(&self, concept_id: i32) -> bool {
-        self.index.concept(concept_id).is_some_and(|concept| concept.is_standard && concept.is_valid)
+        let source = number.and_then(|number| self.index.place_of_code(number, code));
+        let mut targets = source.into_iter().flat_map(|place| self.index.maps_to(place));
+        let target = targets.find(|place| self.index.domain(*place) == Domain::Unit);
+        let concept_id = target.map(|place| self.index.concept_id(place));
+        concept_id.or(model::vocabulary::value("unit", code)).unwrap_or(model::omop::NO_MATCHING_CONCEPT)
     }
 }
 
@@ -148,27 +228,8 @@ pub fn reference(dir: &str) -> Option<Vocabulary> {
         eprintln!("SKIPPED: {dir} is missing");
         return None;
     }
-    let mut builder = index::IndexBuilder::default();
-    let mut reader = csv::Reader::from_path(format!("{dir}/concept.csv")).expect("the folder holds concept.csv");
-    for record in reader.records() {
-        let record = record.expect("concept.csv is valid");
-        builder.add_concept(&index::ConceptRow {
-            concept_id: record[0].parse().expect("ids are numbers"),
-            domain_id: &record[2],
-            vocabulary_id: &record[3],
-            concept_class_id: &record[4],
-            standard_concept: &record[5],
-            concept_code: &record[6],
-            invalid_reason: &record[9],
-        });
-    }
-    let mut reader = csv::Reader::from_path(format!("{dir}/concept_relationship.csv")).expect("a second file");
-    for record in reader.records() {
-        let record = record.expect("concept_relationship.csv is valid");
-        let id = |at: usize| record[at].parse().expect("ids are numbers");
-        builder.add_relationship(&record[2], id(0), id(1));
-    }
-    Some(Vocabulary::new(builder, "reference".to_owned()))
+    let bad = table_file::BadLines::new(0);
+    Some(Vocabulary::of_folder(std::path::Path::new(dir), &bad).expect("the reference vocabulary can be read"))
 }
 
 #[cfg(test)]

@@ -98,6 +98,12 @@ impl Lake {
         path_of(&self.inner.warehouse)
     }
 
+    /// Names the folder for what can be made again from the tables. It may be removed at any time.
+    pub fn cache_folder(&self) -> PathBuf {
+        let Catalog::Sqlite { path } = &self.inner.config.catalog;
+        path.with_file_name("cache")
+    }
+
     /// Names the current metadata file of a table, as other programs want it.
     pub async fn metadata_location(&self, table: &TableName) -> Result<String> {
         self.inner.catalog.pointers().await?.remove(table).ok_or_else(|| Error::NoSuchTable(table.clone()))

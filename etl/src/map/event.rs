@@ -184,6 +184,10 @@ impl<'d> Draft<'d, '_> {
             }
             return vec![(event.default, NO_MATCHING_CONCEPT)];
         }
+        // Nearly all codes: nothing to choose, and no hierarchy to climb.
+        if rows.len() == 1 {
+            return rows;
+        }
         // The row that carries the value comes first: one of the default table where there is one.
         if event.value.is_some()
             && let Some(index) = rows.iter().position(|(domain, _)| *domain == event.default)

@@ -1,23 +1,24 @@
-//! Import of an OHDSI Athena download: tab-separated text without quoting, one file per table. Comma-separated files with
-//! quoting are read as well. Rows are streamed; all tables change together or not at all.
+//! Import of an OHDSI Athena download, one file per table. Rows are streamed through all threads; all tables change
+//! together or not at all, and then the index of the new state is made.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder};
-use chrono::NaiveDate;
-use csv::ByteRecord;
-use lake::{Lake, Stamp, TableName, TableSpec, TableWriter, WrittenFiles};
-use model::omop::{Column, ColumnType, Table};
+use arrow::array::RecordBatch;
+use lake::{Lake, Stamp, TableName, TableSpec, TableWriter, Transaction, WrittenFiles};
+use model::omop::{self, Builders, NO_MATCHING_CONCEPT, Row};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Vocabulary;
+use super::local_map::{LocalMap, LocalMapFile};
+use super::supplement::{self, RuleConcept};
+use super::table_file::{BadLine, BadLines, TableFile};
+use super::watch::{Seen, Wanted};
 use crate::{Error, Result};
 
-/// The tables of a vocabulary, each with the columns by which it is clustered.
+/// The tables of a vocabulary, each with the columns by which it is clustered. The order is that of the import: what is
+/// seen of concepts decides about later tables.
 pub const TABLES: [(&str, &[&str]); 10] = [
     ("concept", &["concept_id"]),
     ("concept_relationship", &["concept_id_1", "relationship_id"]),
@@ -31,13 +32,48 @@ pub const TABLES: [(&str, &[&str]); 10] = [
     ("source_to_concept_map", &["source_vocabulary_id", "source_code"]),
 ];
 
-const BATCH_ROWS: usize = 32 << 10;
+const OUTCOME: &str = "vocabulary-outcome";
+
+/// What an import is asked to do.
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    /// The unpacked download.
+    pub folder: PathBuf,
+    /// The run.
+    pub run_id: String,
+    /// Maps of local codes.
+    pub local_maps: Vec<LocalMapFile>,
+    /// The code system, as FHIR names it, of local vocabularies.
+    pub code_systems: Vec<(String, String)>,
+    /// More lines that cannot be read stop the import.
+    pub max_bad_lines: u64,
+    /// Threads that parse and write.
+    pub threads: usize,
+}
 
 /// What an import did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportOutcome {
+    /// The release.
+    pub version: String,
     /// Rows by table.
     pub rows: BTreeMap<String, u64>,
+    /// Lines that could not be read.
+    pub bad_lines: u64,
+    /// The first of them.
+    pub first_bad_lines: Vec<BadLine>,
+    /// Concepts that the mapping rules name and the download lacks; they were added from the starter.
+    pub lacking: Vec<RuleConcept>,
+    /// Concepts that the mapping rules name and that are not what the rules expect.
+    pub differing: Vec<RuleConcept>,
+    /// Concepts made for local codes.
+    pub local_concepts: u64,
+    /// Maps of local codes that are not used, with the reason.
+    pub unused_maps: Vec<String>,
+    /// Local vocabularies that no code system of FHIR leads to.
+    pub without_code_system: Vec<String>,
+    /// Bytes of the index.
+    pub index_bytes: u64,
     /// True when this very import had been made before: nothing changed.
     pub already_committed: bool,
 }
@@ -45,48 +81,113 @@ pub struct ImportOutcome {
 /// Imports the files of a folder and replaces whatever vocabulary the lake holds.
 ///
 /// # Errors
-/// A file is missing or holds what it should not: the message names file, line and column, and the lake is as before.
-pub async fn import(lake: &Lake, dir: &Path, run_id: &str) -> Result<ImportOutcome> {
-    let files = find_files(dir)?;
-    let stamp = Stamp { run_id: run_id.to_owned(), stage: "vocabulary".to_owned(), fingerprint: fingerprint(&files)? };
+/// A file is missing or is no table of a vocabulary, or more lines than allowed hold what they should not: the message
+/// names file, line and column, and the lake is as before.
+pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcome> {
+    let mut files = find_files(&options.folder)?;
+    let mut maps = options.local_maps.clone();
+    maps.extend(files.remove("source_to_concept_map").map(|path| LocalMapFile { path, vocabulary_id: None }));
+    let stamp = Stamp {
+        run_id: options.run_id.clone(),
+        stage: "vocabulary".to_owned(),
+        fingerprint: fingerprint(&files, &maps, options)?,
+    };
     let mut transaction = lake.begin(stamp).await?;
     if let Some(properties) = transaction.already_committed() {
-        let rows = properties.get("vocabulary-rows").and_then(|text| serde_json::from_str(text).ok());
-        return Ok(ImportOutcome { rows: rows.unwrap_or_default(), already_committed: true });
+        let outcome = properties.get(OUTCOME).and_then(|text| serde_json::from_str(text).ok());
+        return Ok(ImportOutcome { already_committed: true, ..outcome.unwrap_or_default() });
     }
-    let mut readers = Vec::new();
-    for (name, _) in TABLES {
-        let writer = transaction.writer(&spec(name)).await?;
-        let path = files.get(name).cloned();
-        readers.push((name, tokio::task::spawn_blocking(move || read(name, path.as_deref(), writer))));
+    let bad = BadLines::new(options.max_bad_lines);
+    let local = LocalMap::read(&maps, &bad)?;
+    check_code_systems(&local, options)?;
+    let mut import =
+        Import { transaction: &mut transaction, bad: &bad, wanted: Wanted::default(), seen: Seen::default() };
+    supplement::want(&mut import.wanted);
+    local.want(&mut import.wanted);
+    let mut written = BTreeMap::new();
+    for (table, _) in TABLES {
+        written.insert(table, import.table(table, files.get(table).map(PathBuf::as_path), options.threads).await?);
     }
-    let mut rows = BTreeMap::new();
-    for (name, reader) in readers {
-        let written =
-            reader.await.map_err(|_| Error::Vocabulary(format!("the reader of `{name}` stopped unexpectedly")))??;
-        rows.insert(name.to_owned(), written.row_count());
-        transaction.replace(&TableName::new("vocabulary", name), written);
+    let seen = import.seen;
+    let mut outcome = ImportOutcome::default();
+    let made = local.rows(&seen);
+    let supplement = supplement::supplement(&seen, if made.rows.is_empty() { &[] } else { &["Undefined"] });
+    let mut rows = supplement.rows;
+    rows.extend(made.rows);
+    rows.extend(vocabulary_rows(&local, &seen, options, &mut outcome.without_code_system));
+    for (table, files) in write_rows(&mut transaction, &rows).await? {
+        written.entry(table).or_default().extend(files);
     }
-    transaction.set_property("vocabulary-rows", serde_json::to_string(&rows).unwrap_or_default());
+    for (table, files) in written {
+        outcome.rows.insert(table.to_owned(), files.row_count());
+        transaction.replace(&TableName::new("vocabulary", table), files);
+    }
+    (outcome.lacking, outcome.differing) = (supplement.lacking, supplement.differing);
+    (outcome.local_concepts, outcome.unused_maps) = (made.concepts, made.unused);
+    (outcome.bad_lines, outcome.first_bad_lines) = bad.finish();
+    transaction.set_property(OUTCOME, serde_json::to_string(&outcome).unwrap_or_default());
     transaction.commit().await?;
-    Ok(ImportOutcome { rows, already_committed: false })
+    let vocabulary = Vocabulary::load(lake).await?;
+    outcome.version = vocabulary.version().to_owned();
+    outcome.index_bytes = vocabulary.size_bytes() as u64;
+    Ok(outcome)
 }
 
 /// How the lake keeps a table of the vocabulary.
 pub fn spec(name: &str) -> TableSpec {
     let sort = TABLES.iter().find(|(table, _)| *table == name).map_or(&[] as &[&str], |(_, sort)| sort);
-    let table = model::omop::table(name).expect("the vocabulary's tables are part of the CDM");
     TableSpec {
         name: TableName::new("vocabulary", name),
-        schema: table.schema(),
+        schema: table(name).schema(),
         key: Vec::new(),
         sort: sort.iter().map(|column| (*column).to_owned()).collect(),
         partition: None,
     }
 }
 
+fn table(name: &str) -> &'static omop::Table {
+    omop::table(name).expect("the vocabulary's tables are part of the CDM")
+}
+
+struct Import<'i> {
+    transaction: &'i mut Transaction,
+    bad: &'i BadLines,
+    wanted: Wanted,
+    seen: Seen,
+}
+
+/// One thread's share of a table.
+struct Share {
+    writer: TableWriter,
+    seen: Seen,
+}
+
+impl Import<'_> {
+    /// Reads a file into its table.
+    async fn table(&mut self, name: &'static str, path: Option<&Path>, threads: usize) -> Result<WrittenFiles> {
+        let mut shares = Vec::new();
+        for _ in 0..threads.max(1) {
+            shares.push(Share { writer: self.transaction.writer(&spec(name)).await?, seen: Seen::default() });
+        }
+        if let Some(path) = path {
+            let sources: HashSet<i32> = self.seen.codes.values().copied().collect();
+            // This blocks the task on purpose: the import has nothing else to do meanwhile.
+            shares = TableFile::open(table(name), path)?.read(shares, self.bad, |share: &mut Share, batch| {
+                share.seen.look(name, batch, &self.wanted, &sources);
+                Ok(share.writer.write(batch)?)
+            })?;
+        }
+        let mut written = WrittenFiles::default();
+        for share in shares {
+            self.seen.merge(share.seen);
+            written.extend(share.writer.close()?);
+        }
+        Ok(written)
+    }
+}
+
 /// The file of each table, whatever the case of its name.
-fn find_files(dir: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
+pub fn find_files(dir: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
     if !dir.is_dir() {
         return Err(Error::NoSuchSource { name: dir.display().to_string() });
     }
@@ -116,10 +217,15 @@ fn find_files(dir: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
     Ok(files)
 }
 
-/// Names, sizes and times of the files.
-fn fingerprint(files: &BTreeMap<&'static str, PathBuf>) -> Result<String> {
-    let mut text = String::new();
-    for (name, path) in files {
+/// Names, sizes and times of the files, and what else decides rows.
+fn fingerprint(
+    files: &BTreeMap<&'static str, PathBuf>,
+    maps: &[LocalMapFile],
+    options: &ImportOptions,
+) -> Result<String> {
+    let mut text = format!("{:?}\n", options.code_systems);
+    let maps = maps.iter().map(|map| (map.vocabulary_id.as_deref().unwrap_or_default(), &map.path));
+    for (name, path) in files.iter().map(|(name, path)| (*name, path)).chain(maps) {
         let read_error = |source| Error::Read { path: path.clone(), source };
         let metadata = std::fs::metadata(path).map_err(read_error)?;
         let modified = metadata.modified().map_err(read_error)?;
@@ -128,173 +234,68 @@ fn fingerprint(files: &BTreeMap<&'static str, PathBuf>) -> Result<String> {
     Ok(format!("{:016x}", xxh3_64(text.as_bytes())))
 }
 
-fn read(name: &str, path: Option<&Path>, mut writer: TableWriter) -> Result<WrittenFiles> {
-    if let Some(path) = path {
-        let table = model::omop::table(name).expect("the vocabulary's tables are part of the CDM");
-        read_file(table, path, |batch| Ok(writer.write(batch)?))?;
-    }
-    Ok(writer.close()?)
-}
-
-/// Reads a file in batches.
-fn read_file(table: &'static Table, path: &Path, mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-    let mut reader = open(path)?;
-    let header = reader.byte_headers().map_err(|error| broken(path, &error))?.clone();
-    let mut columns = Vec::new();
-    for column in table.columns {
-        let matches = |cell: &[u8]| String::from_utf8_lossy(cell).trim().eq_ignore_ascii_case(column.name);
-        let index = header.iter().position(matches);
-        if index.is_none() && column.required {
-            let problem = format!("file `{}` has no column `{}`", path.display(), column.name);
-            return Err(Error::Vocabulary(problem));
-        }
-        columns.push(Cells { column, index, builder: Builder::new(column.data_type) });
-    }
-    let mut record = ByteRecord::new();
-    let mut rows = 0;
-    while reader.read_byte_record(&mut record).map_err(|error| broken(path, &error))? {
-        for cells in &mut columns {
-            let cell = cells.index.and_then(|index| record.get(index));
-            if let Err(expected) = cells.push(cell) {
-                return Err(Error::Vocabulary(format!(
-                    "file `{}`, line {}, column `{}`: expected {expected}",
-                    path.display(),
-                    record.position().map_or(0, |position| position.line()),
-                    cells.column.name
-                )));
+fn check_code_systems(local: &LocalMap, options: &ImportOptions) -> Result<()> {
+    let vocabularies = local.vocabularies();
+    match options.code_systems.iter().find(|(vocabulary, _)| !vocabularies.contains(vocabulary.as_str())) {
+        None => Ok(()),
+        Some((vocabulary, _)) => Err(Error::Vocabulary(format!(
+            "`--code-system` names vocabulary `{vocabulary}`, which no map of local codes has, expected {}",
+            if vocabularies.is_empty() {
+                "`--source-to-concept-map`, too".to_owned()
+            } else {
+                format!("one of {}", vocabularies.into_iter().collect::<Vec<_>>().join(", "))
             }
-        }
-        rows += 1;
-        if rows == BATCH_ROWS {
-            each(&batch(table, &mut columns)?)?;
-            rows = 0;
-        }
-    }
-    if rows > 0 {
-        each(&batch(table, &mut columns)?)?;
-    }
-    Ok(())
-}
-
-/// A tab in the first line makes a file tab-separated, and then quotes are text.
-fn open(path: &Path) -> Result<csv::Reader<BufReader<File>>> {
-    let read_error = |source| Error::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(read_error)?;
-    let mut start = [0; 4096];
-    let mut length = 0;
-    while length < start.len() {
-        match file.read(&mut start[length..]).map_err(read_error)? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    let start = &start[..length];
-    let mark = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let is_tabbed = first_line.contains(&b'\t');
-    file.seek(SeekFrom::Start(mark)).map_err(read_error)?;
-    let mut builder = csv::ReaderBuilder::new();
-    builder.delimiter(if is_tabbed { b'\t' } else { b',' }).quoting(!is_tabbed);
-    Ok(builder.from_reader(BufReader::with_capacity(1 << 20, file)))
-}
-
-fn broken(path: &Path, error: &csv::Error) -> Error {
-    let problem = match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => format!(
-            "file `{}`, line {}: expected {expected_len} columns, found {len}",
-            path.display(),
-            pos.as_ref().map_or(0, |position| position.line())
-        ),
-        _ => format!("file `{}`: {error}", path.display()),
-    };
-    Error::Vocabulary(problem)
-}
-
-fn batch(table: &Table, columns: &mut [Cells]) -> Result<RecordBatch> {
-    Ok(RecordBatch::try_new(table.schema(), columns.iter_mut().map(|cells| cells.builder.finish()).collect())?)
-}
-
-struct Cells {
-    column: &'static Column,
-    index: Option<usize>,
-    builder: Builder,
-}
-
-enum Builder {
-    Integer(Int32Builder),
-    Key(Int64Builder),
-    Float(Float64Builder),
-    Date(Date32Builder),
-    Text(StringBuilder),
-}
-
-impl Cells {
-    /// Adds a cell; the error says what was expected.
-    fn push(&mut self, cell: Option<&[u8]>) -> std::result::Result<(), &'static str> {
-        let text = std::str::from_utf8(cell.unwrap_or_default()).map_err(|_| "valid UTF-8")?;
-        let is_text = matches!(self.builder, Builder::Text(_));
-        if !is_text && text.trim().is_empty() && self.column.required {
-            return Err("a value");
-        }
-        if text.is_empty() && !self.column.required {
-            self.builder.push_null();
-            return Ok(());
-        }
-        self.builder.push(text)
+        ))),
     }
 }
 
-impl Builder {
-    fn new(data_type: ColumnType) -> Builder {
-        match data_type {
-            ColumnType::Integer => Builder::Integer(Int32Builder::new()),
-            ColumnType::Key => Builder::Key(Int64Builder::new()),
-            ColumnType::Float => Builder::Float(Float64Builder::new()),
-            ColumnType::Date | ColumnType::Datetime => Builder::Date(Date32Builder::new()),
-            ColumnType::Varchar(_) | ColumnType::Text => Builder::Text(StringBuilder::new()),
+/// The rows of local vocabularies; the address of the code system stands where OMOP has it, in `vocabulary_reference`.
+fn vocabulary_rows(
+    local: &LocalMap,
+    seen: &Seen,
+    options: &ImportOptions,
+    without_code_system: &mut Vec<String>,
+) -> Vec<Row<'static>> {
+    let is_known = |vocabulary: &str| model::vocabulary::vocabularies().any(|row| row.vocabulary_id == vocabulary);
+    let mut rows = Vec::new();
+    for vocabulary in local.vocabularies() {
+        if seen.has_name("vocabulary", vocabulary) || is_known(vocabulary) {
+            continue;
         }
-    }
-
-    fn push(&mut self, text: &str) -> std::result::Result<(), &'static str> {
-        match self {
-            Builder::Integer(builder) => builder.append_value(text.trim().parse().map_err(|_| "a whole number")?),
-            Builder::Key(builder) => builder.append_value(text.trim().parse().map_err(|_| "a whole number")?),
-            Builder::Float(builder) => builder.append_value(text.trim().parse().map_err(|_| "a number")?),
-            Builder::Date(builder) => builder.append_value(day(text.trim())?.to_epoch_days()),
-            Builder::Text(builder) => builder.append_value(text),
+        let given = options.code_systems.iter().find(|(name, _)| name == vocabulary).map(|(_, system)| system.as_str());
+        let reference = given.or(vocabulary.contains(':').then_some(vocabulary));
+        if reference.is_none() {
+            without_code_system.push(vocabulary.to_owned());
         }
-        Ok(())
+        let row = omop::Vocabulary {
+            vocabulary_id: vocabulary.to_owned().into(),
+            vocabulary_name: vocabulary.to_owned().into(),
+            vocabulary_reference: reference.map(|reference| reference.to_owned().into()),
+            vocabulary_version: None,
+            vocabulary_concept_id: NO_MATCHING_CONCEPT,
+        };
+        rows.push(row.into());
     }
-
-    fn push_null(&mut self) {
-        match self {
-            Builder::Integer(builder) => builder.append_null(),
-            Builder::Key(builder) => builder.append_null(),
-            Builder::Float(builder) => builder.append_null(),
-            Builder::Date(builder) => builder.append_null(),
-            Builder::Text(builder) => builder.append_null(),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Builder::Integer(builder) => Arc::new(builder.finish()),
-            Builder::Key(builder) => Arc::new(builder.finish()),
-            Builder::Float(builder) => Arc::new(builder.finish()),
-            Builder::Date(builder) => Arc::new(builder.finish()),
-            Builder::Text(builder) => Arc::new(builder.finish()),
-        }
-    }
+    rows
 }
 
-/// `19700101` as Athena writes it, or `1970-01-01`.
-fn day(text: &str) -> std::result::Result<NaiveDate, &'static str> {
-    let form = if text.contains('-') { "%Y-%m-%d" } else { "%Y%m%d" };
-    NaiveDate::parse_from_str(text, form).map_err(|_| "a date such as 19700101 or 1970-01-01")
+/// Writes rows into files of their tables.
+pub async fn write_rows(transaction: &mut Transaction, rows: &[Row<'_>]) -> Result<Vec<(&'static str, WrittenFiles)>> {
+    let mut builders = Builders::default();
+    rows.iter().for_each(|row| builders.append(row));
+    let mut written = Vec::new();
+    for (table, columns) in builders.finish() {
+        let mut writer = transaction.writer(&spec(table.name)).await?;
+        writer.write(&RecordBatch::try_new(table.schema(), columns)?)?;
+        written.push((table.name, writer.close()?));
+    }
+    Ok(written)
 }
 
 #[cfg(test)]
 mod tests {
+    use lake::AsOf;
+
     use super::*;
 
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -305,6 +306,18 @@ mod tests {
         folder
     }
 
+    fn options(folder: &Path) -> ImportOptions {
+        ImportOptions {
+            folder: folder.to_owned(),
+            run_id: "run".into(),
+            local_maps: Vec::new(),
+            code_systems: Vec::new(),
+            max_bad_lines: 10,
+            threads: 2,
+        }
+    }
+
+    const CONCEPT: &str = "concept_id\tconcept_name\tdomain_id\tvocabulary_id\tconcept_class_id\tstandard_concept\tconcept_code\tvalid_start_date\tvalid_end_date\tinvalid_reason\n";
     const RELATIONSHIP: &[u8] =
         b"concept_id_1\tconcept_id_2\trelationship_id\tvalid_start_date\tvalid_end_date\tinvalid_reason\r
 4167462\t439224\tMaps to\t19700101\t20991231\t\r\n";
@@ -315,61 +328,106 @@ mod tests {
         (folder, lake)
     }
 
-    async fn failure(files: &[(&str, &[u8])]) -> String {
-        let folder = folder(files);
-        let (_place, lake) = lake().await;
-        let message = import(&lake, folder.path(), "run").await.unwrap_err().to_string();
-        assert!(lake.tables().await.unwrap().is_empty());
-        message.replace(&folder.path().display().to_string(), "DIR")
+    async fn count(lake: &Lake, sql: &str) -> usize {
+        let session = lake.session(&AsOf::Latest).await.unwrap();
+        let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
+        batches.iter().map(RecordBatch::num_rows).sum()
     }
 
     #[tokio::test]
-    async fn tabs_quotes_dates_and_column_order_are_as_athena_writes_them() {
-        let concept = "\u{feff}concept_code\tconcept_id\tconcept_name\tdomain_id\tvocabulary_id\tconcept_class_id\tstandard_concept\tvalid_start_date\tvalid_end_date\tinvalid_reason\r
-294499007\t4167462\tSays \"yes, and\" more\tObservation\tSNOMED\tDisorder\t\t20020131\t2099-12-31\t\r
-x\t439224\tAllergy to drug\tObservation\tSNOMED\tDisorder\tS\t20020131\t20991231\t\r\n";
-        let vocabulary =
-            b"vocabulary_id,vocabulary_name,vocabulary_reference,vocabulary_version,vocabulary_concept_id,extra
-None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096,1\n";
+    async fn a_download_becomes_tables_and_an_index() {
+        let concept = format!(
+            "\u{feff}{}4167462\tSays \"yes, and\" more\tObservation\tSNOMED\tDisorder\t\t294499007\t20020131\t2099-12-31\t\r\n\
+             439224\tAllergy to drug\tObservation\tSNOMED\tDisorder\tS\tx\t20020131\t20991231\t\r\nbad\r\n",
+            CONCEPT.replace('\n', "\r\n")
+        );
+        let vocabulary = b"vocabulary_id,vocabulary_name,vocabulary_reference,vocabulary_version,vocabulary_concept_id
+None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096\n";
         let folder = folder(&[
             ("CONCEPT.csv", concept.as_bytes()),
             ("concept_relationship.CSV", RELATIONSHIP),
             ("VOCABULARY.csv", vocabulary),
             ("notes.txt", b"x"),
         ]);
-        let (_place, lake) = lake().await;
-        let outcome = import(&lake, folder.path(), "run").await.unwrap();
-        assert_eq!((outcome.rows["concept"], outcome.rows["concept_relationship"]), (2, 1));
-        assert_eq!(outcome.rows["concept_ancestor"], 0);
-        assert!(import(&lake, folder.path(), "run").await.unwrap().already_committed);
-        let loaded = super::super::Vocabulary::load(&lake).await.unwrap();
-        assert_eq!(loaded.version(), "v5.0 29-FEB-24");
+        let (place, lake) = lake().await;
+        let outcome = import(&lake, &options(folder.path())).await.unwrap();
+        assert_eq!((outcome.version.as_str(), outcome.rows["concept_ancestor"]), ("v5.0 29-FEB-24", 0));
+        assert_eq!(outcome.bad_lines, 1);
+        assert_eq!(outcome.first_bad_lines[0].to_string(), "file `CONCEPT.csv`, line 4: expected 10 columns, found 1");
+        let cache = std::fs::read_dir(place.path().join("cache")).unwrap().count();
+        assert_eq!(cache, 1);
+        let again = import(&lake, &options(folder.path())).await.unwrap();
+        assert!(again.already_committed);
+        assert_eq!((again.rows, again.lacking), (outcome.rows.clone(), outcome.lacking.clone()));
+        let loaded = Vocabulary::load(&lake).await.unwrap();
         assert!(loaded.is_in_lake());
+        assert_eq!(loaded.len() as u64, outcome.rows["concept"]);
         assert_eq!(loaded.maps_to(4167462), [439224]);
         assert!(!loaded.concept_of_code("SNOMED", "294499007").unwrap().is_standard);
+        // The rules' concepts are there, the one that differs is as the download has it.
+        assert!(outcome.lacking.iter().any(|concept| concept.concept_id == model::vocabulary::rule::TYPE_EHR));
+        assert!(loaded.concept(model::vocabulary::rule::TYPE_EHR).unwrap().is_standard);
+        let orphans = "select 1 from vocabulary.concept_relationship r left join vocabulary.concept c \
+                       on c.concept_id = r.concept_id_2 where c.concept_id is null";
+        assert_eq!(count(&lake, orphans).await, 0);
+        for (column, table) in [("domain_id", "domain"), ("vocabulary_id", "vocabulary")] {
+            let lacking = format!(
+                "select 1 from vocabulary.{table} t left join vocabulary.concept c on c.concept_id = t.{table}_concept_id \
+                 where c.concept_id is null and t.{column} <> 'None'"
+            );
+            assert_eq!(count(&lake, &lacking).await, 0, "{table}");
+        }
     }
 
     #[tokio::test]
-    async fn what_is_wrong_is_named_by_file_line_and_column() {
-        let head = "concept_id,concept_name,domain_id,vocabulary_id,concept_class_id,standard_concept,concept_code,valid_start_date,valid_end_date,invalid_reason\n";
-        let with = |line: &str| format!("{head}1,a,Drug,RxNorm,x,S,1,19700101,20991231,\n{line}\n");
-        for (concept, expected) in [
-            (with("x,a,Drug,RxNorm,x,S,1,19700101,20991231,"), "line 3, column `concept_id`: expected a whole number"),
-            (with(",a,Drug,RxNorm,x,S,1,19700101,20991231,"), "line 3, column `concept_id`: expected a value"),
-            (
-                with("2,a,Drug,RxNorm,x,S,1,1970/01/01,20991231,"),
-                "line 3, column `valid_start_date`: expected a date such as 19700101 or 1970-01-01",
-            ),
-            (with("2,a,Drug"), "line 3: expected 10 columns, found 3"),
-        ] {
-            let message =
-                failure(&[("concept.csv", concept.as_bytes()), ("concept_relationship.csv", RELATIONSHIP)]).await;
-            assert_eq!(message, format!("vocabulary: file `DIR/concept.csv`, {expected}"));
-        }
+    async fn local_codes_resolve_through_their_map() {
+        let concept =
+            format!("{CONCEPT}439224\tAllergy to drug\tObservation\tSNOMED\tDisorder\tS\tx\t20020131\t20991231\t\n");
+        let map = b"source_code,source_concept_id,source_vocabulary_id,source_code_description,target_concept_id,target_vocabulary_id,valid_start_date,valid_end_date,invalid_reason\nA1,0,LAB,\"Alpha, one\",439224,SNOMED,1970-01-01,2099-12-31,\n";
+        let folder = folder(&[
+            ("CONCEPT.csv", concept.as_bytes()),
+            ("CONCEPT_RELATIONSHIP.csv", RELATIONSHIP),
+            ("map.txt", map),
+        ]);
+        let (_place, lake) = lake().await;
+        let mut options = options(folder.path());
+        options.local_maps = vec![LocalMapFile { path: folder.path().join("map.txt"), vocabulary_id: None }];
+        let without = import(&lake, &options).await.unwrap();
+        assert_eq!((without.local_concepts, without.without_code_system), (1, vec!["LAB".to_owned()]));
+        options.code_systems = vec![("LAB".into(), "http://hospital.example/lab".into())];
+        import(&lake, &options).await.unwrap();
+        let loaded = Vocabulary::load(&lake).await.unwrap();
+        let json = br#"{"coding":[{"system":"http://hospital.example/lab","code":"A1"}]}"#;
+        let coded = model::fhir::parse("CodeableConcept", json).unwrap();
+        let found = loaded.resolve(&coded, super::super::Priority::Clinical);
+        assert_eq!(found.concept_id(), 439224);
+        assert!(found.source_concept_id.is_some_and(|id| id >= super::super::watch::FIRST_CUSTOM));
+        assert_eq!(count(&lake, "select 1 from vocabulary.source_to_concept_map where source_concept_id > 0").await, 1);
+        options.code_systems = vec![("LIB".into(), "http://hospital.example/lab".into())];
+        let message = import(&lake, &options).await.unwrap_err().to_string();
+        assert!(message.contains("`LIB`, which no map of local codes has, expected one of LAB"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_vocabulary_leaves_the_lake_as_it_was() {
+        let (_place, lake) = lake().await;
+        let failure = async |files: &[(&str, &[u8])]| {
+            let folder = folder(files);
+            let options = ImportOptions { max_bad_lines: 0, ..options(folder.path()) };
+            let message = import(&lake, &options).await.unwrap_err().to_string();
+            assert!(lake.tables().await.unwrap().is_empty());
+            message.replace(&folder.path().display().to_string(), "DIR")
+        };
         let message = failure(&[("concept.csv", b"concept_id\n1\n"), ("concept_relationship.csv", RELATIONSHIP)]).await;
         assert_eq!(message, "vocabulary: file `DIR/concept.csv` has no column `concept_name`");
-        let message = failure(&[("concept.csv", head.as_bytes())]).await;
+        let message = failure(&[("concept.csv", CONCEPT.as_bytes())]).await;
         assert!(message.starts_with("vocabulary: no file `CONCEPT_RELATIONSHIP.csv` in `DIR`\nhint: "), "{message}");
+        let bad = format!("{CONCEPT}x\ta\tDrug\tRxNorm\tx\tS\t1\t19700101\t20991231\t\n");
+        let message = failure(&[("concept.csv", bad.as_bytes()), ("concept_relationship.csv", RELATIONSHIP)]).await;
+        assert!(
+            message.starts_with("vocabulary: file `concept.csv`, line 2, column `concept_id`: expected a whole number"),
+            "{message}"
+        );
     }
 
     #[tokio::test]
@@ -381,12 +439,14 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096,1\n";
             return;
         }
         let (_place, lake) = lake().await;
-        let outcome = import(&lake, Path::new(path), "run").await.unwrap();
-        assert_eq!((outcome.rows["concept"], outcome.rows["concept_relationship"]), (2_871, 5_462));
-        let loaded = super::super::Vocabulary::load(&lake).await.unwrap();
-        assert_eq!(loaded.len(), 2_871);
+        let outcome = import(&lake, &options(Path::new(path))).await.unwrap();
+        assert_eq!((outcome.bad_lines, outcome.differing.len()), (0, 0));
+        let added = outcome.rows["concept"] - 2_871;
+        assert!(added as usize >= outcome.lacking.len() && !outcome.lacking.is_empty(), "{added}");
+        let loaded = Vocabulary::load(&lake).await.unwrap();
+        assert_eq!(loaded.len() as u64, 2_871 + added);
         let info = super::super::info(&lake).await.unwrap();
-        assert_eq!((info.concepts, info.standard_concepts, info.by_vocabulary["UCUM"]), (2_871, 2_714, 1_042));
+        assert_eq!((info.concepts, info.by_vocabulary["UCUM"]), (2_871 + added, 1_042));
     }
 
     #[tokio::test]
@@ -401,9 +461,10 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096,1\n";
             return;
         }
         let (_place, lake) = lake().await;
-        let outcome = import(&lake, folder.path(), "run").await.unwrap();
-        assert_eq!((outcome.rows["concept"], outcome.rows["concept_relationship"]), (2_294, 266_588));
-        let loaded = super::super::Vocabulary::load(&lake).await.unwrap();
+        let outcome = import(&lake, &options(folder.path())).await.unwrap();
+        assert_eq!(outcome.bad_lines, 0);
+        assert!(outcome.rows["concept"] >= 2_294 && outcome.rows["concept_relationship"] >= 266_588);
+        let loaded = Vocabulary::load(&lake).await.unwrap();
         assert_eq!(loaded.version(), "v5.0 09-APR-22*");
     }
 }

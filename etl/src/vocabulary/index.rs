@@ -1,15 +1,41 @@
-//! The concepts of a vocabulary, packed: sixteen bytes and its code per concept, a hash table over the codes, sorted
-//! pairs for the relationships. A full download of seven million concepts takes about half a gigabyte.
+//! The concepts of a vocabulary as one block of bytes, in memory as in its file: little-endian records of fixed width
+//! behind a head that says where they are. Nothing is decoded when it is opened.
+//!
+//! | section | what |
+//! |---|---|
+//! | entries | 32 bytes per concept, by id: id, links, vocabulary, class, domain, flags, code; a long code stands in the heap |
+//! | slots | hash table of (vocabulary, code): number of the entry, and half of the hash, so that a miss reads one line |
+//! | links | per entry that has any: counts, then the entries that it maps to, its values, its parents |
+//! | directory | for every 256 ids the first entry |
+//! | heap, names | long codes; release, domains, vocabularies and classes by number, as JSON |
+//!
+//! Only what resolution asks for is here: no names of concepts, no invalid or non-standard targets.
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::domain::Domain;
+use crate::{Error, Result};
 
-const EMPTY: u32 = u32::MAX;
-const STANDARD: u8 = 1;
-const INVALID: u8 = 2;
+/// Changes with the layout; files with another one are built anew.
+pub const MAGIC: [u8; 8] = *b"hlvocab1";
+/// Bytes of the head: magic, six counts, and room.
+pub const HEAD: usize = 64;
+pub const ENTRY: usize = 32;
+pub const SLOT: usize = 8;
+/// A code of so many bytes stands in its entry.
+pub const INLINE_CODE: usize = 16;
+pub const IN_HEAP: u8 = u8::MAX;
+pub const EMPTY: u32 = u32::MAX;
+pub const STANDARD: u8 = 1;
+pub const INVALID: u8 = 2;
+/// `C`: not standard, but part of the hierarchy.
+pub const CLASSIFICATION: u8 = 4;
+/// The directory ends here; higher ids, which are few, are searched for.
+pub const DIRECTORY_IDS: i32 = 1 << 27;
+pub const DIRECTORY_SHIFT: u32 = 8;
 
 /// One concept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,228 +58,336 @@ pub struct Concept<'v> {
     pub is_valid: bool,
 }
 
-/// One row of the `concept` table, as far as the index needs it; empty text for no value.
-pub struct ConceptRow<'r> {
-    pub concept_id: i32,
-    pub domain_id: &'r str,
-    pub vocabulary_id: &'r str,
-    pub concept_class_id: &'r str,
-    pub standard_concept: &'r str,
-    pub concept_code: &'r str,
-    pub invalid_reason: &'r str,
+/// What the numbers in the entries stand for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Names {
+    /// The release.
+    pub version: String,
+    pub domains: Vec<String>,
+    pub vocabularies: Vec<String>,
+    pub classes: Vec<String>,
+    /// `vocabulary_reference` by vocabulary, where it is the address of a code system.
+    pub references: Vec<(String, String)>,
 }
 
-struct Entry {
-    concept_id: i32,
-    code_start: u32,
-    code_length: u16,
-    vocabulary: u16,
-    class: u16,
-    domain: u8,
-    flags: u8,
+/// How many of each there are, in the order of the sections.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    pub entries: usize,
+    pub slots: usize,
+    pub links: usize,
+    pub directory: usize,
+    pub heap: usize,
+    pub names: usize,
 }
 
-/// Names by number.
-#[derive(Default)]
-struct Names {
-    names: Vec<String>,
-    numbers: HashMap<String, u16>,
-}
-
-impl Names {
-    fn number(&mut self, name: &str) -> u16 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
+impl Counts {
+    pub fn to_head(self) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        head[..MAGIC.len()].copy_from_slice(&MAGIC);
+        let counts = [self.entries, self.slots, self.links, self.directory, self.heap, self.names];
+        for (at, count) in counts.into_iter().enumerate() {
+            head[8 + 4 * at..12 + 4 * at].copy_from_slice(&(count as u32).to_le_bytes());
         }
-        let number = self.names.len() as u16;
-        self.names.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
-        number
+        head
+    }
+
+    pub fn of_head(bytes: &[u8]) -> Option<Counts> {
+        let head = bytes.first_chunk::<HEAD>().filter(|head| head.starts_with(&MAGIC))?;
+        let count = |at: usize| word(head, 8 + 4 * at).map(|count| count as usize);
+        Some(Counts {
+            entries: count(0)?,
+            slots: count(1)?,
+            links: count(2)?,
+            directory: count(3)?,
+            heap: count(4)?,
+            names: count(5)?,
+        })
+    }
+
+    /// Where each section starts, and where the last one ends.
+    fn offsets(self) -> [usize; 7] {
+        let sizes =
+            [self.entries * ENTRY, self.slots * SLOT, self.links * 4, self.directory * 4, self.heap, self.names];
+        let mut offsets = [HEAD; 7];
+        for (at, size) in sizes.into_iter().enumerate() {
+            offsets[at + 1] = offsets[at] + size;
+        }
+        offsets
+    }
+
+    pub fn size_bytes(self) -> usize {
+        self.offsets()[6]
     }
 }
 
-/// Collects concepts and relationships in any order.
-#[derive(Default)]
-pub struct IndexBuilder {
-    index: Index,
+/// A concept's place in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub u32);
+
+/// Places, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'i> {
+    own: Option<Place>,
+    list: &'i [[u8; 4]],
+}
+
+impl Places<'_> {
+    pub const NONE: Places<'static> = Places { own: None, list: &[] };
+
+    pub fn is_empty(&self) -> bool {
+        self.own.is_none() && self.list.is_empty()
+    }
+}
+
+impl Iterator for Places<'_> {
+    type Item = Place;
+
+    fn next(&mut self) -> Option<Place> {
+        if let Some(own) = self.own.take() {
+            return Some(own);
+        }
+        let (first, rest) = self.list.split_first()?;
+        self.list = rest;
+        Some(Place(u32::from_le_bytes(*first)))
+    }
 }
 
 /// The packed concepts.
-#[derive(Default)]
 pub struct Index {
-    entries: Vec<Entry>,
-    codes: String,
-    domains: Names,
-    vocabularies: Names,
-    classes: Names,
-    table: Vec<u32>,
-    maps_to: Vec<(i32, i32)>,
-    maps_to_value: Vec<(i32, i32)>,
-    parents: Vec<(i32, i32)>,
-}
-
-impl IndexBuilder {
-    /// Adds a concept.
-    pub fn add_concept(&mut self, row: &ConceptRow<'_>) {
-        let index = &mut self.index;
-        let code_start = index.codes.len() as u32;
-        index.codes.push_str(row.concept_code);
-        let mut flags = 0;
-        if row.standard_concept == "S" {
-            flags |= STANDARD;
-        }
-        if !row.invalid_reason.is_empty() {
-            flags |= INVALID;
-        }
-        index.entries.push(Entry {
-            concept_id: row.concept_id,
-            code_start,
-            code_length: row.concept_code.len() as u16,
-            vocabulary: index.vocabularies.number(row.vocabulary_id),
-            class: index.classes.number(row.concept_class_id),
-            domain: index.domains.number(row.domain_id) as u8,
-            flags,
-        });
-    }
-
-    /// Adds a valid relationship; kinds that no rule asks for are left out.
-    pub fn add_relationship(&mut self, relationship_id: &str, from: i32, to: i32) {
-        if from == to {
-            return;
-        }
-        match relationship_id {
-            "Maps to" => self.index.maps_to.push((from, to)),
-            "Maps to value" => self.index.maps_to_value.push((from, to)),
-            "Is a" | "RxNorm has ing" | "RxNorm is a" | "Consists of" | "Tradename of" => {
-                self.index.parents.push((from, to));
-            }
-            _ => {}
-        }
-    }
-
-    /// Sorts and links.
-    pub fn finish(self) -> Index {
-        let mut index = self.index;
-        index.entries.sort_by_key(|entry| entry.concept_id);
-        for pairs in [&mut index.maps_to, &mut index.maps_to_value, &mut index.parents] {
-            pairs.sort_unstable();
-            pairs.dedup();
-            pairs.shrink_to_fit();
-        }
-        index.codes.shrink_to_fit();
-        let slots = (index.entries.len() * 3 / 2 + 1).next_power_of_two();
-        index.table = vec![EMPTY; slots];
-        for at in 0..index.entries.len() {
-            index.link(at as u32);
-        }
-        index
-    }
+    bytes: Vec<u8>,
+    offsets: [usize; 7],
+    names: Names,
+    domains: Vec<Domain>,
+    vocabulary_numbers: HashMap<String, u16>,
 }
 
 impl Index {
+    /// Takes the bytes that a builder made.
+    ///
+    /// # Errors
+    /// The bytes are none of ours. What is inside is not judged: every number is looked up within bounds.
+    pub fn of_bytes(bytes: Vec<u8>) -> Result<Index> {
+        let broken = || Error::Vocabulary("the index is damaged".to_owned());
+        let counts = Counts::of_head(&bytes).ok_or_else(broken)?;
+        let offsets = counts.offsets();
+        if offsets[6] != bytes.len() {
+            return Err(broken());
+        }
+        let names: Names = serde_json::from_slice(&bytes[offsets[5]..]).map_err(|_| broken())?;
+        let domains = names.domains.iter().map(|name| Domain::of(name)).collect();
+        let numbered = names.vocabularies.iter().enumerate();
+        let vocabulary_numbers = numbered.map(|(number, name)| (name.clone(), number as u16)).collect();
+        Ok(Index { bytes, offsets, names, domains, vocabulary_numbers })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().len()
     }
 
     pub fn vocabulary_number(&self, vocabulary_id: &str) -> Option<u16> {
-        self.vocabularies.numbers.get(vocabulary_id).copied()
+        self.vocabulary_numbers.get(vocabulary_id).copied()
     }
 
     pub fn vocabulary_name(&self, number: u16) -> &str {
-        &self.vocabularies.names[usize::from(number)]
+        name(&self.names.vocabularies, number)
     }
 
     pub fn concept(&self, concept_id: i32) -> Option<Concept<'_>> {
-        let at = self.entries.binary_search_by_key(&concept_id, |entry| entry.concept_id).ok()?;
-        Some(self.view(&self.entries[at]))
+        self.view(self.place(concept_id)?)
     }
 
-    pub fn domain(&self, concept_id: i32) -> Option<Domain> {
-        self.concept(concept_id).map(|concept| concept.domain)
-    }
-
-    pub fn concept_of_code(&self, vocabulary: u16, code: &str) -> Option<Concept<'_>> {
-        let slot = self.slot(vocabulary, code)?;
-        match self.table[slot] {
-            EMPTY => None,
-            at => Some(self.view(&self.entries[at as usize])),
-        }
-    }
-
-    pub fn maps_to(&self, concept_id: i32) -> impl Iterator<Item = i32> {
-        targets(&self.maps_to, concept_id)
-    }
-
-    pub fn maps_to_value(&self, concept_id: i32) -> impl Iterator<Item = i32> {
-        targets(&self.maps_to_value, concept_id)
-    }
-
-    /// Everything above a concept.
-    pub fn ancestors(&self, concept_id: i32) -> HashSet<i32> {
-        let mut seen = HashSet::new();
-        let mut open = vec![concept_id];
-        while let Some(child) = open.pop() {
-            open.extend(targets(&self.parents, child).filter(|parent| seen.insert(*parent)));
-        }
-        seen
-    }
-
-    fn view(&self, entry: &Entry) -> Concept<'_> {
-        let domain_id = self.domains.names[usize::from(entry.domain)].as_str();
-        Concept {
-            concept_id: entry.concept_id,
-            domain: Domain::of(domain_id),
-            domain_id,
-            vocabulary_id: &self.vocabularies.names[usize::from(entry.vocabulary)],
-            concept_class_id: &self.classes.names[usize::from(entry.class)],
-            concept_code: self.code(entry),
-            is_standard: entry.flags & STANDARD != 0,
-            is_valid: entry.flags & INVALID == 0,
-        }
-    }
-
-    fn code(&self, entry: &Entry) -> &str {
-        &self.codes[entry.code_start as usize..entry.code_start as usize + usize::from(entry.code_length)]
-    }
-
-    /// The slot of the code, or the empty one where it would stand.
-    fn slot(&self, vocabulary: u16, code: &str) -> Option<usize> {
-        let mask = self.table.len().checked_sub(1)?;
-        let mut slot = xxh3_64_with_seed(code.as_bytes(), u64::from(vocabulary)) as usize & mask;
-        loop {
-            let at = self.table[slot];
-            if at == EMPTY {
-                return Some(slot);
-            }
-            let entry = &self.entries[at as usize];
-            if entry.vocabulary == vocabulary && self.code(entry) == code {
-                return Some(slot);
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    /// Puts a concept into the table. Of two with one code the standard one stays, then the valid one, then the first.
-    fn link(&mut self, at: u32) {
-        let entry = &self.entries[at as usize];
-        let Some(slot) = self.slot(entry.vocabulary, self.code(entry)) else {
-            return;
+    /// The place of an id.
+    pub fn place(&self, concept_id: i32) -> Option<Place> {
+        let entries = self.entries();
+        let (directory, _) = self.section(3).as_chunks::<4>();
+        let bucket = |at: usize| directory.get(at).map(|start| u32::from_le_bytes(*start) as usize);
+        let last = bucket(directory.len().wrapping_sub(1)).unwrap_or(0);
+        let range = match usize::try_from(concept_id >> DIRECTORY_SHIFT) {
+            Err(_) => 0..bucket(0).unwrap_or(entries.len()),
+            Ok(at) => match (bucket(at), bucket(at + 1)) {
+                (Some(start), Some(end)) => start..end,
+                _ => last..entries.len(),
+            },
         };
-        let worth = |entry: &Entry| (entry.flags & STANDARD != 0, entry.flags & INVALID == 0);
-        let held = self.table[slot];
-        if held == EMPTY || worth(entry) > worth(&self.entries[held as usize]) {
-            self.table[slot] = at;
+        let start = range.start;
+        let at = entries.get(range)?.binary_search_by_key(&concept_id, id).ok()?;
+        Some(Place((start + at) as u32))
+    }
+
+    /// The place of a code; the standard concept where a vocabulary gives the code twice.
+    pub fn place_of_code(&self, vocabulary: u16, code: &str) -> Option<Place> {
+        let (slots, _) = self.section(1).as_chunks::<SLOT>();
+        let (entries, heap) = (self.entries(), self.section(4));
+        let hash = hash(vocabulary, code.as_bytes());
+        let (before, after) = slots.split_at_checked(first_slot(hash, slots.len()))?;
+        for slot in after.iter().chain(before) {
+            let slot = u64::from_le_bytes(*slot);
+            if slot as u32 == EMPTY {
+                return None;
+            }
+            if slot >> 32 == hash & 0xffff_ffff {
+                let entry = entries.get(slot as u32 as usize)?;
+                if vocabulary_of(entry) == vocabulary && code_of(entry, heap) == code.as_bytes() {
+                    return Some(Place(slot as u32));
+                }
+            }
         }
+        None
+    }
+
+    pub fn concept_id(&self, place: Place) -> i32 {
+        self.entries().get(place.0 as usize).map_or(model::omop::NO_MATCHING_CONCEPT, id)
+    }
+
+    pub fn domain(&self, place: Place) -> Domain {
+        let number = self.entries().get(place.0 as usize).map(domain_of);
+        number.and_then(|number| self.domains.get(usize::from(number))).copied().unwrap_or(Domain::Other)
+    }
+
+    /// The valid standard concepts that a concept maps to; itself when it is standard.
+    pub fn maps_to(&self, place: Place) -> Places<'_> {
+        let Some(entry) = self.entries().get(place.0 as usize) else {
+            return Places::NONE;
+        };
+        if flags_of(entry) & STANDARD != 0 { Places { own: Some(place), list: &[] } } else { self.linked(entry, 0) }
+    }
+
+    /// The values that a concept says together with its fact.
+    pub fn maps_to_value(&self, place: Place) -> Places<'_> {
+        self.entries().get(place.0 as usize).map_or(Places::NONE, |entry| self.linked(entry, 1))
+    }
+
+    /// What is right above a concept in the hierarchy.
+    pub fn parents(&self, place: Place) -> Places<'_> {
+        self.entries().get(place.0 as usize).map_or(Places::NONE, |entry| self.linked(entry, 2))
+    }
+
+    /// Walks upwards from a concept, not beyond the ancestors for which `stops` is true, until it has seen all.
+    pub fn climb(&self, from: Place, mut stops: impl FnMut(Place) -> bool) {
+        let mut seen = HashSet::new();
+        let mut open = vec![from];
+        while let Some(child) = open.pop() {
+            for parent in self.parents(child) {
+                if seen.insert(parent) && !stops(parent) {
+                    open.push(parent);
+                }
+            }
+        }
+    }
+
+    /// The concept at a place.
+    pub fn view(&self, place: Place) -> Option<Concept<'_>> {
+        let entry = self.entries().get(place.0 as usize)?;
+        let flags = flags_of(entry);
+        Some(Concept {
+            concept_id: id(entry),
+            domain: self.domain(place),
+            domain_id: name(&self.names.domains, domain_of(entry)),
+            vocabulary_id: self.vocabulary_name(vocabulary_of(entry)),
+            concept_class_id: name(&self.names.classes, class_of(entry)),
+            concept_code: std::str::from_utf8(code_of(entry, self.section(4))).unwrap_or_default(),
+            is_standard: flags & STANDARD != 0,
+            is_valid: flags & INVALID == 0,
+        })
+    }
+
+    /// The number of the class of that name.
+    pub fn class_number(&self, concept_class_id: &str) -> Option<u16> {
+        self.names.classes.iter().position(|class| class == concept_class_id).map(|number| number as u16)
+    }
+
+    /// True when the concept is of the class.
+    pub fn has_class(&self, place: Place, class: u16) -> bool {
+        self.entries().get(place.0 as usize).is_some_and(|entry| class_of(entry) == class)
+    }
+
+    fn section(&self, at: usize) -> &[u8] {
+        &self.bytes[self.offsets[at]..self.offsets[at + 1]]
+    }
+
+    fn entries(&self) -> &[[u8; ENTRY]] {
+        self.section(0).as_chunks::<ENTRY>().0
+    }
+
+    /// The links of a kind: 0 to standard concepts, 1 to values, 2 to parents.
+    fn linked(&self, entry: &[u8; ENTRY], kind: usize) -> Places<'_> {
+        let (links, _) = self.section(2).as_chunks::<4>();
+        let at = word(entry, 4).unwrap_or(0) as usize;
+        let counts = links.get(at).map_or(0, |counts| u32::from_le_bytes(*counts));
+        let counts = link_counts(counts);
+        let start = at + 1 + counts[..kind].iter().sum::<usize>();
+        links.get(start..start + counts[kind]).map_or(Places::NONE, |list| Places { own: None, list })
     }
 }
 
-fn targets(pairs: &[(i32, i32)], from: i32) -> impl Iterator<Item = i32> {
-    let start = pairs.partition_point(|pair| pair.0 < from);
-    pairs[start..].iter().take_while(move |pair| pair.0 == from).map(|pair| pair.1)
+/// How many links of each kind follow.
+fn link_counts(counts: u32) -> [usize; 3] {
+    [counts & 0xff, counts >> 8 & 0xff, counts >> 16].map(|count| count as usize)
+}
+
+pub fn hash(vocabulary: u16, code: &[u8]) -> u64 {
+    xxh3_64_with_seed(code, u64::from(vocabulary))
+}
+
+/// Where the search for a hash begins: its upper bits, spread over all slots.
+pub fn first_slot(hash: u64, slots: usize) -> usize {
+    ((u128::from(hash) * slots as u128) >> 64) as usize
+}
+
+fn name(names: &[String], number: u16) -> &str {
+    names.get(usize::from(number)).map_or("", String::as_str)
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk::<4>().map(|word| u32::from_le_bytes(*word))
+}
+
+fn half(entry: &[u8; ENTRY], at: usize) -> u16 {
+    u16::from_le_bytes([entry[at], entry[at + 1]])
+}
+
+pub fn id(entry: &[u8; ENTRY]) -> i32 {
+    i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]])
+}
+
+pub fn vocabulary_of(entry: &[u8; ENTRY]) -> u16 {
+    half(entry, 8)
+}
+
+fn class_of(entry: &[u8; ENTRY]) -> u16 {
+    half(entry, 10)
+}
+
+fn domain_of(entry: &[u8; ENTRY]) -> u16 {
+    half(entry, 12)
+}
+
+pub fn flags_of(entry: &[u8; ENTRY]) -> u8 {
+    entry[14]
+}
+
+pub fn code_of<'i>(entry: &'i [u8; ENTRY], heap: &'i [u8]) -> &'i [u8] {
+    match entry[15] {
+        IN_HEAP => {
+            let (start, length) = (word(entry, 16).unwrap_or(0) as usize, word(entry, 20).unwrap_or(0) as usize);
+            heap.get(start..start + length).unwrap_or_default()
+        }
+        length => entry.get(16..16 + usize::from(length)).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::build::{ConceptRow, IndexBuilder};
     use super::*;
 
     fn row<'r>(concept_id: i32, code: &'r str, standard: &'r str, invalid: &'r str) -> ConceptRow<'r> {
@@ -268,30 +402,86 @@ mod tests {
         }
     }
 
+    fn index(rows: &[ConceptRow<'_>], relationships: &[(&str, i32, i32)]) -> Index {
+        let mut builder = IndexBuilder::default();
+        rows.iter().for_each(|row| builder.add_concept(row));
+        relationships.iter().for_each(|(kind, from, to)| builder.add_relationship(kind, *from, *to));
+        builder.finish().unwrap()
+    }
+
     #[test]
     fn of_two_concepts_with_one_code_the_standard_one_is_found() {
-        let mut builder = IndexBuilder::default();
-        builder.add_concept(&row(9, "A", "", "D"));
-        builder.add_concept(&row(3, "A", "S", ""));
-        builder.add_concept(&row(5, "A", "", ""));
-        builder.add_concept(&row(7, "B", "", "U"));
-        builder.add_relationship("Maps to", 7, 3);
-        builder.add_relationship("Is a", 7, 5);
-        builder.add_relationship("Is a", 5, 3);
-        builder.add_relationship("Is a", 3, 5);
-        let index = builder.finish();
+        let rows = [row(9, "A", "", "D"), row(3, "A", "S", ""), row(5, "A", "", ""), row(7, "B", "", "U")];
+        let index = index(&rows, &[("Maps to", 7, 3), ("Maps to", 7, 7), ("Maps to", 7, 5), ("Maps to", 7, 99)]);
         let snomed = index.vocabulary_number("SNOMED").unwrap();
-        assert_eq!(index.concept_of_code(snomed, "A").unwrap().concept_id, 3);
-        assert!(!index.concept_of_code(snomed, "B").unwrap().is_valid);
-        assert!(index.concept_of_code(snomed, "a").is_none());
-        assert_eq!(index.maps_to(7).collect::<Vec<_>>(), [3]);
-        assert_eq!(index.ancestors(7), [3, 5].into());
+        let found = |code| index.place_of_code(snomed, code).and_then(|place| index.view(place));
+        assert_eq!(found("A").unwrap().concept_id, 3);
+        assert!(!found("B").unwrap().is_valid);
+        assert!(found("a").is_none());
+        // Only what is standard and known counts.
+        let place = index.place(7).unwrap();
+        assert_eq!(index.maps_to(place).map(|place| index.concept_id(place)).collect::<Vec<_>>(), [3]);
+        assert!(index.maps_to_value(place).is_empty());
+    }
+
+    #[test]
+    fn the_hierarchy_is_climbed_once_even_in_a_circle() {
+        let rows = [row(1, "1", "S", ""), row(2, "2", "S", ""), row(3, "3", "C", ""), row(4, "4", "", "")];
+        let index = index(&rows, &[("Is a", 1, 2), ("Is a", 2, 3), ("Is a", 3, 1), ("Is a", 1, 4), ("Is a", 1, 2)]);
+        let mut seen = Vec::new();
+        index.climb(index.place(1).unwrap(), |place| {
+            seen.push(index.concept_id(place));
+            false
+        });
+        assert_eq!(seen, [2, 3, 1], "a concept outside the hierarchy is no ancestor");
+    }
+
+    #[test]
+    fn every_concept_is_found_by_id_and_by_code_whatever_its_length() {
+        let ids = [-5, 0, 1, 255, 256, 257, 70_000, 46_000_000, DIRECTORY_IDS, 2_000_000_000, i32::MAX];
+        let codes: Vec<String> = (0..ids.len()).map(|at| "x".repeat(at * 30 + usize::from(at < 3)) + "é").collect();
+        let rows: Vec<_> = ids.iter().zip(&codes).map(|(id, code)| row(*id, code, "S", "")).collect();
+        let index = index(&rows, &[]);
+        let again = Index::of_bytes(index.bytes().to_vec()).unwrap();
+        for (id, code) in ids.iter().zip(&codes) {
+            for index in [&index, &again] {
+                assert_eq!(index.concept(*id).unwrap().concept_code, code);
+                let place = index.place_of_code(index.vocabulary_number("SNOMED").unwrap(), code).unwrap();
+                assert_eq!(index.concept_id(place), *id);
+            }
+        }
+        for id in [-6, -1, 2, 254, 258, 46_000_001, 1_999_999_999, i32::MIN] {
+            assert_eq!(index.concept(id), None, "{id}");
+        }
     }
 
     #[test]
     fn an_empty_index_finds_nothing() {
-        let index = IndexBuilder::default().finish();
-        assert!(index.concept_of_code(0, "A").is_none());
+        let index = index(&[], &[]);
+        assert!(index.place_of_code(0, "A").is_none());
         assert!(index.concept(1).is_none());
+        assert_eq!(index.domain(Place(3)), Domain::Other);
+    }
+
+    #[test]
+    fn damaged_bytes_never_panic() {
+        let long = "2".repeat(40);
+        let rows = [row(1, "1", "S", ""), row(2, &long, "", ""), row(2_000_000_001, "3", "", "")];
+        let sound = index(&rows, &[("Maps to", 2, 1), ("Maps to value", 2, 1)]);
+        for at in 0..sound.bytes().len() {
+            assert!(Index::of_bytes(sound.bytes()[..at].to_vec()).is_err());
+            for damage in [0, 0x7f, 0xff] {
+                let mut bytes = sound.bytes().to_vec();
+                bytes[at] = damage;
+                let Ok(index) = Index::of_bytes(bytes) else { continue };
+                for id in [1, 2, 2_000_000_001] {
+                    if let Some(place) = index.place(id) {
+                        index.maps_to(place).chain(index.maps_to_value(place)).for_each(|place| _ = index.view(place));
+                    }
+                }
+                index.place_of_code(0, &long);
+                index.place_of_code(0, "none");
+            }
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use model::fhir::{CodeableConcept, Coding};
 
-use super::{Concept, Domain, Vocabulary};
+use super::index::{Place, Places};
+use super::{Domain, Vocabulary};
 
 /// Which vocabularies come first for an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +72,15 @@ impl Resolution<'_> {
     }
 }
 
-struct Candidate<'k, 'd> {
+struct Candidate<'k, 'd, 'v> {
     coding: &'k Coding<'d>,
     rank: u8,
-    source: Option<i32>,
-    targets: Vec<i32>,
+    source: Option<Place>,
+    targets: Places<'v>,
     is_normalised: bool,
 }
 
-impl Candidate<'_, '_> {
+impl Candidate<'_, '_, '_> {
     /// Smaller is better: a mapped code before a known one before an unknown one, then the rank of its vocabulary.
     fn order(&self) -> (u8, u8) {
         let found = match (self.targets.is_empty(), self.source) {
@@ -94,7 +95,7 @@ impl Candidate<'_, '_> {
 impl Vocabulary {
     /// Resolves a CodeableConcept.
     pub fn resolve<'d>(&self, concept: &CodeableConcept<'d>, priority: Priority) -> Resolution<'d> {
-        let mut best: Option<Candidate<'_, 'd>> = None;
+        let mut best: Option<Candidate<'_, 'd, '_>> = None;
         let mut is_undecided = false;
         for coding in &concept.coding {
             let Some(candidate) = self.candidate(coding, priority) else {
@@ -107,7 +108,7 @@ impl Vocabulary {
             if candidate.order() < held.order() {
                 best = Some(candidate);
                 is_undecided = false;
-            } else if candidate.order() == held.order() && candidate.targets != held.targets {
+            } else if candidate.order() == held.order() && !candidate.targets.eq(held.targets) {
                 match self.is_better(&candidate, held) {
                     Some(true) => best = Some(candidate),
                     Some(false) => {}
@@ -118,14 +119,13 @@ impl Vocabulary {
         let Some(best) = best else {
             return Resolution::default();
         };
-        let target = |concept_id: &i32| Target {
-            concept_id: *concept_id,
-            domain: self.index.domain(*concept_id).unwrap_or(Domain::Other),
-        };
+        let index = &self.index;
+        let target = |place| Target { concept_id: index.concept_id(place), domain: index.domain(place) };
+        let value = best.source.and_then(|source| index.maps_to_value(source).next());
         Resolution {
-            targets: best.targets.iter().map(target).collect(),
-            value_concept_id: best.source.and_then(|source| self.maps_to_value(source)),
-            source_concept_id: best.source,
+            targets: best.targets.map(target).collect(),
+            value_concept_id: value.map(|place| index.concept_id(place)),
+            source_concept_id: best.source.map(|place| index.concept_id(place)),
             source_value: best.coding.code.as_ref().map(|code| code.to_cow()),
             system: best.coding.system.as_ref().map(|system| system.to_cow()),
             display: best.coding.display.as_ref().map(|display| display.to_cow()),
@@ -134,45 +134,48 @@ impl Vocabulary {
         }
     }
 
-    fn candidate<'k, 'd>(&self, coding: &'k Coding<'d>, priority: Priority) -> Option<Candidate<'k, 'd>> {
+    fn candidate<'k, 'd>(&self, coding: &'k Coding<'d>, priority: Priority) -> Option<Candidate<'k, 'd, '_>> {
         let code = coding.code.as_deref().filter(|code| !code.trim().is_empty())?;
-        let vocabulary = coding.system.as_deref().and_then(|system| self.systems.get(system).copied());
+        let vocabulary = coding.system.as_deref().and_then(|system| self.systems.number(system));
         let Some(vocabulary) = vocabulary else {
             // A known system whose vocabulary is not loaded still ranks by what it is.
             let known = coding.system.as_deref().and_then(model::vocabulary::vocabulary_of_system);
             let rank = rank(priority, known.unwrap_or_default());
-            return Some(Candidate { coding, rank, source: None, targets: Vec::new(), is_normalised: false });
+            return Some(Candidate { coding, rank, source: None, targets: Places::NONE, is_normalised: false });
         };
-        let vocabulary_id = self.index.vocabulary_name(vocabulary);
-        let exact = self.index.concept_of_code(vocabulary, code);
-        let found: Option<(Concept<'_>, bool)> = match exact {
-            Some(concept) => Some((concept, false)),
-            None => normalised(vocabulary_id, code)
-                .and_then(|code| self.index.concept_of_code(vocabulary, &code))
-                .map(|concept| (concept, true)),
-        };
-        let targets = found.map_or_else(Vec::new, |(concept, _)| self.maps_to(concept.concept_id));
+        let (source, is_normalised) = self.place_of_code(vocabulary, code);
         Some(Candidate {
             coding,
-            rank: rank(priority, vocabulary_id),
-            source: found.map(|(concept, _)| concept.concept_id),
-            targets,
-            is_normalised: found.is_some_and(|(_, is_normalised)| is_normalised),
+            rank: rank(priority, self.index.vocabulary_name(vocabulary)),
+            source,
+            targets: source.map_or(Places::NONE, |place| self.index.maps_to(place)),
+            is_normalised,
         })
+    }
+
+    /// The place of a code as it is written, or as it is usually written; true for the latter.
+    pub(super) fn place_of_code(&self, vocabulary: u16, code: &str) -> (Option<Place>, bool) {
+        if let Some(place) = self.index.place_of_code(vocabulary, code) {
+            return (Some(place), false);
+        }
+        let usual = normalised(self.index.vocabulary_name(vocabulary), code);
+        let place = usual.and_then(|code| self.index.place_of_code(vocabulary, &code));
+        (place, place.is_some())
     }
 
     /// Whether a later coding of the same rank wins: the more specific one, then the one that a user chose. `None` when
     /// nothing but the order tells them apart.
-    fn is_better(&self, later: &Candidate<'_, '_>, held: &Candidate<'_, '_>) -> Option<bool> {
-        if let ([later], [held]) = (later.targets.as_slice(), held.targets.as_slice()) {
-            if self.is_descendant(*later, *held) {
+    fn is_better(&self, later: &Candidate<'_, '_, '_>, held: &Candidate<'_, '_, '_>) -> Option<bool> {
+        let only = |mut places: Places<'_>| places.next().filter(|_| places.is_empty());
+        if let (Some(later), Some(held)) = (only(later.targets), only(held.targets)) {
+            if self.is_below(later, held) {
                 return Some(true);
             }
-            if self.is_descendant(*held, *later) {
+            if self.is_below(held, later) {
                 return Some(false);
             }
         }
-        let chosen = |candidate: &Candidate<'_, '_>| candidate.coding.user_selected == Some(true);
+        let chosen = |candidate: &Candidate<'_, '_, '_>| candidate.coding.user_selected == Some(true);
         match (chosen(later), chosen(held)) {
             (true, false) => Some(true),
             (false, true) => Some(false),
@@ -204,6 +207,7 @@ fn normalised(vocabulary_id: &str, code: &str) -> Option<String> {
     let other = match vocabulary_id {
         "ICD10CM" | "ICD10" | "ICD10GM" | "ICD9CM" => dotted(vocabulary_id, trimmed),
         "NDC" => eleven_digits(trimmed)?,
+        _ if trimmed.len() == code.len() => return None,
         _ => trimmed.to_owned(),
     };
     (other != code).then_some(other)
@@ -231,7 +235,7 @@ fn eleven_digits(code: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::index::{ConceptRow, IndexBuilder};
+    use super::super::build::{ConceptRow, IndexBuilder};
     use super::*;
 
     fn vocabulary() -> Vocabulary {
@@ -266,7 +270,7 @@ mod tests {
         ] {
             builder.add_relationship(kind, from, to);
         }
-        Vocabulary::new(builder, "test".into())
+        Vocabulary::new(builder.finish().unwrap())
     }
 
     fn resolve(codings: &str, priority: Priority) -> Resolution<'static> {

@@ -1,24 +1,27 @@
 //! The vocabulary in the lake: reading it into memory, writing the starter where there is none, and telling what it is.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use lake::{AsOf, Lake, TableName, Transaction};
-use model::omop::{self, Builders};
+use model::omop::Builders;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::Vocabulary;
-use super::import::{TABLES, spec};
-use super::index::{ConceptRow, IndexBuilder};
+use super::build::IndexBuilder;
+use super::cache;
+use super::import::{TABLES, find_files, spec};
+use super::index::Index;
+use super::table_file::{BadLines, TableFile};
+use super::{Vocabulary, WHOLE};
 use crate::Result;
 
 const STARTER: &str = "starter ";
-/// The row of the `vocabulary` table that tells the release of the whole.
-const WHOLE: &str = "None";
 
 /// What vocabulary the lake holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +36,55 @@ pub struct Info {
     pub standard_concepts: u64,
     /// Concepts by vocabulary.
     pub by_vocabulary: BTreeMap<String, u64>,
+    /// Rows by table.
+    pub tables: BTreeMap<String, u64>,
+    /// Bytes of the index; none when it has yet to be made.
+    pub index_bytes: Option<u64>,
 }
 
+/// The tables that the index is made of, with what of them it needs.
+const INDEXED: [(&str, &str); 4] = [
+    ("vocabulary", "select vocabulary_id, vocabulary_reference, vocabulary_version from vocabulary.vocabulary"),
+    (
+        "concept",
+        "select concept_id, domain_id, vocabulary_id, concept_class_id, standard_concept, concept_code, invalid_reason \
+         from vocabulary.concept",
+    ),
+    (
+        "concept_relationship",
+        "select concept_id_1, concept_id_2, relationship_id, invalid_reason from vocabulary.concept_relationship",
+    ),
+    (
+        "concept_ancestor",
+        "select ancestor_concept_id, descendant_concept_id, min_levels_of_separation \
+         from vocabulary.concept_ancestor where min_levels_of_separation = 1",
+    ),
+];
+
 impl Vocabulary {
+    /// The vocabulary of a download that has not been imported.
+    ///
+    /// # Errors
+    /// A file is missing or cannot be read.
+    pub fn of_folder(folder: &Path, bad: &BadLines) -> Result<Vocabulary> {
+        let files = find_files(folder)?;
+        let mut builder = IndexBuilder::default();
+        for (name, _) in INDEXED {
+            let table = model::omop::table(name).expect("the vocabulary's tables are part of the CDM");
+            if let Some(path) = files.get(name) {
+                let read = TableFile::open(table, path)?.read(vec![builder], bad, |builder, batch| {
+                    builder.add_batch(name, batch);
+                    Ok(())
+                })?;
+                builder = read.into_iter().next().unwrap_or_default();
+            }
+        }
+        Ok(Vocabulary::new(builder.finish()?))
+    }
+
     /// The vocabulary of the lake; the starter when the lake has none, or an older starter.
+    ///
+    /// The first call after an import makes the index and keeps it beside the lake; later ones open it.
     ///
     /// # Errors
     /// The lake cannot be read.
@@ -44,49 +92,51 @@ impl Vocabulary {
         if !lake.tables().await?.contains(&TableName::new("vocabulary", "concept")) {
             return Ok(Vocabulary::starter());
         }
-        let session = lake.session(&AsOf::Latest).await?;
-        let version = version(&session).await?;
-        let starter = Vocabulary::starter();
-        if version.starts_with(STARTER) {
-            let is_in_lake = version == starter.version;
-            return Ok(Vocabulary { is_in_lake, ..starter });
+        loop {
+            let state = state(lake).await?;
+            let path = cache::path(lake, state);
+            if let Some(index) = cache::read(&path)? {
+                return Ok(Vocabulary { is_in_lake: true, ..Vocabulary::new(index) });
+            }
+            let session = lake.session(&AsOf::Latest).await?;
+            let version = version(&session).await?;
+            if version.starts_with(STARTER) {
+                let starter = Vocabulary::starter();
+                return Ok(Vocabulary { is_in_lake: version == starter.version(), ..starter });
+            }
+            let index = build(&session, &version).await?;
+            // Somebody may have imported another vocabulary meanwhile: then the index is of neither.
+            if self::state(lake).await? == state {
+                cache::write(&path, &index)?;
+                return Ok(Vocabulary { is_in_lake: true, ..Vocabulary::new(index) });
+            }
         }
-        let mut index = IndexBuilder::default();
-        let sql = "select concept_id, domain_id, vocabulary_id, concept_class_id, standard_concept, concept_code, \
-                   invalid_reason from vocabulary.concept";
-        for_each(&session, sql, |columns, rows| {
-            let ids = columns.column(0).as_primitive::<Int32Type>();
-            let text: Vec<_> = (1..7).map(|column| columns.column(column).as_string::<i32>()).collect();
-            for row in 0..rows {
-                let cell = |column: usize| if text[column].is_null(row) { "" } else { text[column].value(row) };
-                index.add_concept(&ConceptRow {
-                    concept_id: ids.value(row),
-                    domain_id: cell(0),
-                    vocabulary_id: cell(1),
-                    concept_class_id: cell(2),
-                    standard_concept: cell(3),
-                    concept_code: cell(4),
-                    invalid_reason: cell(5),
-                });
-            }
-        })
-        .await?;
-        let sql = "select concept_id_1, concept_id_2, relationship_id from vocabulary.concept_relationship \
-                   where coalesce(invalid_reason, '') = '' and relationship_id in ('Maps to', 'Maps to value', 'Is a', \
-                   'RxNorm has ing', 'RxNorm is a', 'Consists of', 'Tradename of')";
-        for_each(&session, sql, |columns, rows| {
-            let from = columns.column(0).as_primitive::<Int32Type>();
-            let to = columns.column(1).as_primitive::<Int32Type>();
-            let kind = columns.column(2).as_string::<i32>();
-            for row in 0..rows {
-                index.add_relationship(kind.value(row), from.value(row), to.value(row));
-            }
-        })
-        .await?;
-        let mut loaded = Vocabulary::new(index, version);
-        loaded.is_in_lake = true;
-        Ok(loaded)
     }
+}
+
+/// A hash of the snapshots of the tables that the index is made of.
+async fn state(lake: &Lake) -> Result<u64> {
+    let mut text = String::new();
+    for (table, _) in INDEXED {
+        let snapshot = lake.history(&TableName::new("vocabulary", table)).await?.last().map(|snapshot| snapshot.id);
+        text.push_str(&format!("{table} {snapshot:?}\n"));
+    }
+    Ok(xxh3_64(text.as_bytes()))
+}
+
+async fn build(session: &SessionContext, version: &str) -> Result<Index> {
+    let mut builder = IndexBuilder::default();
+    builder.set_version(version);
+    for (table, sql) in INDEXED {
+        let filter = match table {
+            "concept_relationship" => {
+                format!(" where relationship_id in ('{}')", super::build::RELATIONSHIPS.join("', '"))
+            }
+            _ => String::new(),
+        };
+        for_each(session, &format!("{sql}{filter}"), |batch, _| builder.add_batch(table, batch)).await?;
+    }
+    builder.finish()
 }
 
 /// Writes the starter as part of a transaction, in place of whatever vocabulary the lake holds.
@@ -95,7 +145,7 @@ impl Vocabulary {
 /// The lake refuses.
 pub async fn write_starter(transaction: &mut Transaction) -> Result<()> {
     let mut builders = Builders::default();
-    fill(&mut builders, Vocabulary::starter().version());
+    super::starter::rows(Vocabulary::starter().version()).iter().for_each(|row| builders.append(row));
     let mut held: BTreeMap<&str, RecordBatch> = BTreeMap::new();
     for (table, columns) in builders.finish() {
         held.insert(table.name, RecordBatch::try_new(table.schema(), columns)?);
@@ -116,7 +166,8 @@ pub async fn write_starter(transaction: &mut Transaction) -> Result<()> {
 /// The lake cannot be read.
 pub async fn info(lake: &Lake) -> Result<Info> {
     if !lake.tables().await?.contains(&TableName::new("vocabulary", "concept")) {
-        let mut info = Info { version: Vocabulary::starter().version, is_starter: true, ..Info::default() };
+        let mut info =
+            Info { version: Vocabulary::starter().version().to_owned(), is_starter: true, ..Info::default() };
         for concept in model::vocabulary::starter_concepts() {
             info.add(concept.vocabulary_id, 1, u64::from(concept.is_standard()));
         }
@@ -136,6 +187,11 @@ pub async fn info(lake: &Lake) -> Result<Info> {
         }
     })
     .await?;
+    let tables = lake.row_counts().await?;
+    let own = tables.into_iter().filter(|(table, _)| table.namespace == "vocabulary");
+    info.tables = own.map(|(table, rows)| (table.name, rows)).collect();
+    let index = cache::path(lake, state(lake).await?);
+    info.index_bytes = std::fs::metadata(index).ok().map(|file| file.len());
     Ok(info)
 }
 
@@ -159,7 +215,7 @@ async fn version(session: &SessionContext) -> Result<String> {
 }
 
 /// Runs a query and shows its rows batch by batch, every text as plain UTF-8.
-async fn for_each(session: &SessionContext, sql: &str, mut each: impl FnMut(&RecordBatch, usize)) -> Result<()> {
+pub async fn for_each(session: &SessionContext, sql: &str, mut each: impl FnMut(&RecordBatch, usize)) -> Result<()> {
     let mut stream = session.sql(sql).await?.execute_stream().await?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
@@ -170,109 +226,11 @@ async fn for_each(session: &SessionContext, sql: &str, mut each: impl FnMut(&Rec
                 _ => column.clone(),
             });
         }
-        let plain =
-            RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, column)| (at.to_string(), column)))?;
+        let names = batch.schema_ref().fields().iter().map(|field| field.name());
+        let plain = RecordBatch::try_from_iter(names.zip(columns))?;
         each(&plain, plain.num_rows());
     }
     Ok(())
-}
-
-fn fill(builders: &mut Builders, version: &str) {
-    use model::vocabulary as starter;
-    let text = |text: &'static str| std::borrow::Cow::Borrowed(text);
-    for row in starter::starter_concepts() {
-        builders.append(
-            &omop::Concept {
-                concept_id: row.concept_id,
-                concept_name: text(row.concept_name),
-                domain_id: text(row.domain_id),
-                vocabulary_id: text(row.vocabulary_id),
-                concept_class_id: text(row.concept_class_id),
-                standard_concept: row.standard_concept.map(text),
-                concept_code: text(row.concept_code),
-                valid_start_date: row.valid_start_date,
-                valid_end_date: row.valid_end_date,
-                invalid_reason: row.invalid_reason.map(text),
-            }
-            .into(),
-        );
-    }
-    for row in starter::starter_relationships() {
-        let first = starter::concept(row.concept_id_1).expect("both ends of a relationship are in the starter");
-        builders.append(
-            &omop::ConceptRelationship {
-                concept_id_1: row.concept_id_1,
-                concept_id_2: row.concept_id_2,
-                relationship_id: text(row.relationship_id),
-                valid_start_date: first.valid_start_date,
-                valid_end_date: first.valid_end_date,
-                invalid_reason: None,
-            }
-            .into(),
-        );
-    }
-    let mut has_whole = false;
-    for row in starter::vocabularies() {
-        let is_whole = row.vocabulary_id == WHOLE;
-        has_whole |= is_whole;
-        let release = if is_whole { Some(version.to_owned().into()) } else { row.vocabulary_version.map(text) };
-        builders.append(
-            &omop::Vocabulary {
-                vocabulary_id: text(row.vocabulary_id),
-                vocabulary_name: text(row.vocabulary_name),
-                vocabulary_reference: row.vocabulary_reference.map(text),
-                vocabulary_version: release,
-                vocabulary_concept_id: row.vocabulary_concept_id,
-            }
-            .into(),
-        );
-    }
-    if !has_whole {
-        builders.append(
-            &omop::Vocabulary {
-                vocabulary_id: text(WHOLE),
-                vocabulary_name: text("Starter of synthetic-healthlake"),
-                vocabulary_reference: None,
-                vocabulary_version: Some(version.to_owned().into()),
-                vocabulary_concept_id: omop::NO_MATCHING_CONCEPT,
-            }
-            .into(),
-        );
-    }
-    for row in starter::domains() {
-        builders.append(
-            &omop::Domain {
-                domain_id: text(row.domain_id),
-                domain_name: text(row.domain_name),
-                domain_concept_id: row.domain_concept_id,
-            }
-            .into(),
-        );
-    }
-    for row in starter::concept_classes() {
-        builders.append(
-            &omop::ConceptClass {
-                concept_class_id: text(row.concept_class_id),
-                concept_class_name: text(row.concept_class_name),
-                concept_class_concept_id: row.concept_class_concept_id,
-            }
-            .into(),
-        );
-    }
-    for row in starter::relationship_kinds() {
-        let digit = |yes: bool| text(if yes { "1" } else { "0" });
-        builders.append(
-            &omop::Relationship {
-                relationship_id: text(row.relationship_id),
-                relationship_name: text(row.relationship_name),
-                is_hierarchical: digit(row.is_hierarchical),
-                defines_ancestry: digit(row.defines_ancestry),
-                reverse_relationship_id: text(row.reverse_relationship_id),
-                relationship_concept_id: row.relationship_concept_id,
-            }
-            .into(),
-        );
-    }
 }
 
 #[cfg(test)]
@@ -296,7 +254,9 @@ mod tests {
         assert_eq!(loaded.version(), Vocabulary::starter().version());
         let after = info(&lake).await.unwrap();
         assert!(after.is_starter);
-        assert_eq!(after, before);
+        assert_eq!((&after.version, &after.by_vocabulary), (&before.version, &before.by_vocabulary));
+        assert_eq!((after.concepts, after.tables["concept"]), (before.concepts, before.concepts));
         assert_eq!(after.concepts as usize, loaded.len());
+        assert_eq!(after.index_bytes, None, "the starter needs no index");
     }
 }
