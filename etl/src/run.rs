@@ -28,7 +28,7 @@ use crate::transform::{Shared, Worker, compile_views};
 use crate::vocabulary::{self, Vocabulary};
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
-const MAPPING_VERSION: u64 = 1;
+const MAPPING_VERSION: u64 = 2;
 
 /// The snapshot property that holds the outcome of a run.
 const OUTCOME: &str = "etl-outcome";
@@ -50,6 +50,8 @@ pub struct Options {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city in `omop.location`.
     pub keep_address: bool,
+    /// Takes the text of whole documents into `omop.note`.
+    pub notes: bool,
     /// The input is all that the source has: what an earlier run took from it and is not there now is taken away.
     pub complete: bool,
     /// Threads that read, and threads that write.
@@ -127,7 +129,8 @@ fn fingerprint(sources: &Sources, options: &Options) -> Result<String> {
 /// A hash of everything beside a resource's content and its references that decides its rows.
 fn rules(options: &Options, vocabulary: &str) -> u64 {
     let policy = options.medication_request_policy;
-    xxh3_64(format!("{MAPPING_VERSION} {policy:?} {} {vocabulary}", options.keep_address).as_bytes())
+    let (keep_address, notes) = (options.keep_address, options.notes);
+    xxh3_64(format!("{MAPPING_VERSION} {policy:?} {keep_address} {notes} {vocabulary}").as_bytes())
 }
 
 fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
@@ -136,6 +139,7 @@ fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
         vocabulary,
         medication_request_policy: options.medication_request_policy,
         keep_address: options.keep_address,
+        notes: options.notes,
         extraction_date: options.started_at.date(),
     }
 }

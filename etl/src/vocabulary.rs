@@ -30,6 +30,32 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// The starter: what the bundled modules emit and the rules name.
     pub fn starter() -> Vocabulary {
+        Vocabulary::new(Vocabulary::starter_index(), format!("starter {}", env!("CARGO_PKG_VERSION")))
+    }
+
+    /// The starter with further concepts and relationships, for tests.
+    #[cfg(test)]
+    pub fn starter_with(concepts: &[csv::StringRecord], relationships: &[csv::StringRecord]) -> Vocabulary {
+        let mut index = Vocabulary::starter_index();
+        for row in concepts {
+            index.add_concept(&index::ConceptRow {
+                concept_id: row[0].parse().expect("ids are numbers"),
+                domain_id: &row[2],
+                vocabulary_id: &row[3],
+                concept_class_id: &row[4],
+                standard_concept: &row[5],
+                concept_code: &row[6],
+                invalid_reason: "",
+            });
+        }
+        for row in relationships {
+            let id = |at: usize| row[at].parse().expect("ids are numbers");
+            index.add_relationship(&row[2], id(0), id(1));
+        }
+        Vocabulary::new(index, "test".to_owned())
+    }
+
+    fn starter_index() -> index::IndexBuilder {
         let mut index = index::IndexBuilder::default();
         for concept in model::vocabulary::starter_concepts() {
             index.add_concept(&index::ConceptRow {
@@ -45,7 +71,7 @@ impl Vocabulary {
         for relationship in model::vocabulary::starter_relationships() {
             index.add_relationship(relationship.relationship_id, relationship.concept_id_1, relationship.concept_id_2);
         }
-        Vocabulary::new(index, format!("starter {}", env!("CARGO_PKG_VERSION")))
+        index
     }
 
     fn new(builder: index::IndexBuilder, version: String) -> Vocabulary {
@@ -111,14 +137,18 @@ impl Vocabulary {
         child != parent && self.index.ancestors(child).contains(&parent)
     }
 
+    /// True for what drugs are made of.
+    pub fn is_ingredient(&self, concept_id: i32) -> bool {
+        self.index.concept(concept_id).is_some_and(|concept| concept.concept_class_id == "Ingredient")
+    }
+
     /// The ingredients that a drug is made of; itself for an ingredient; empty when the hierarchy does not say.
     pub fn ingredients(&self, concept_id: i32) -> Vec<i32> {
-        let is_ingredient =
-            |id: &i32| self.index.concept(*id).is_some_and(|concept| concept.concept_class_id == "Ingredient");
-        if is_ingredient(&concept_id) {
+        if self.is_ingredient(concept_id) {
             return vec![concept_id];
         }
-        let mut ingredients: Vec<i32> = self.index.ancestors(concept_id).into_iter().filter(is_ingredient).collect();
+        let ancestors = self.index.ancestors(concept_id).into_iter();
+        let mut ingredients: Vec<i32> = ancestors.filter(|id| self.is_ingredient(*id)).collect();
         ingredients.sort_unstable();
         ingredients
     }

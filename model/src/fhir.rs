@@ -35,8 +35,8 @@ pub use claim::{Adjudication, Claim, ClaimInsurance, ClaimItem, ExplanationOfBen
 pub use condition::Condition;
 pub use coverage::{Coverage, CoverageClass};
 pub use datatype::{
-    Address, CodeableConcept, Coding, Contained, Dosage, DoseAndRate, Extension, Identifier, Meta, Period, Quantity,
-    Range, Ratio, Reference, Timing,
+    Address, CodeableConcept, Coding, Dosage, DoseAndRate, Extension, Identifier, Meta, Period, Quantity, Range, Ratio,
+    Reference, Timing,
 };
 pub use date_time::{Date, DateTime, Precision};
 pub use device::{Device, DeviceUseStatement, UdiCarrier};

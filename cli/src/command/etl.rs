@@ -38,6 +38,9 @@ pub struct Mapping {
     /// Keep street and city in omop.location
     #[arg(long)]
     pub keep_address: bool,
+    /// Take the text of whole documents into omop.note; documents name people
+    #[arg(long)]
+    pub notes: bool,
     /// The input is all that the source has: what an earlier run took and is absent now is taken away
     #[arg(long)]
     pub complete: bool,
@@ -60,6 +63,7 @@ impl Mapping {
         settings.complete |= self.complete;
         settings.keep_raw |= self.keep_raw;
         settings.keep_address |= self.keep_address;
+        settings.notes |= self.notes;
         settings.medication_request_policy =
             self.medication_request_policy.unwrap_or(settings.medication_request_policy);
         config.pipeline.max_rejects = self.max_rejects.unwrap_or(config.pipeline.max_rejects);
@@ -102,6 +106,7 @@ pub async fn map(
         keep_raw: config.etl.keep_raw,
         medication_request_policy: config.etl.medication_request_policy,
         keep_address: config.etl.keep_address,
+        notes: config.etl.notes,
         complete: config.etl.complete,
         threads: config.threads(),
     };
