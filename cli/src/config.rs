@@ -64,6 +64,7 @@ pub struct Etl {
     pub keep_raw: bool,
     pub medication_request_policy: etl::MedicationRequestPolicy,
     pub keep_address: bool,
+    pub notes: bool,
     pub complete: bool,
     pub views: PathBuf,
 }

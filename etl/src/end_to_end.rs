@@ -18,6 +18,7 @@ fn options(run_id: &str, sources: &[&Path]) -> Options {
         keep_raw: true,
         medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
         keep_address: false,
+        notes: false,
         complete: false,
         views: None,
         threads: 2,
@@ -82,7 +83,7 @@ fn assert_same(now: &BTreeMap<String, Vec<String>>, before: &BTreeMap<String, Ve
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"p","meta":{"versionId":"1","lastUpdated":"2024-01-01T00:00:00Z"},"gender":"male","birthDate":"1980-05-06","identifier":[{"system":"urn:mrn","value":"77"}],"address":[{"state":"MA","postalCode":"02139","country":"US"}]}"#;
 const ENCOUNTER: &str = r#"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/p"},"period":{"start":"2024-03-01T10:00:00Z","end":"2024-03-01T11:00:00Z"}}"#;
 const CONDITION: &str = r#"{"resourceType":"Condition","id":"c","code":{"coding":[{"system":"http://snomed.info/sct","code":"44054006"}]},"subject":{"reference":"Patient?identifier=urn:mrn|77"},"encounter":{"reference":"Encounter/e"},"onsetDateTime":"2024-02-01"}"#;
-const CLAIM: &str = r#"{"resourceType":"Claim","id":"x","status":"active"}"#;
+const PLAN: &str = r#"{"resourceType":"CarePlan","id":"x","status":"active"}"#;
 
 #[tokio::test]
 async fn any_order_of_files_gives_the_same_rows() {
@@ -90,15 +91,15 @@ async fn any_order_of_files_gives_the_same_rows() {
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
     fs::create_dir_all(&a).unwrap();
     fs::create_dir_all(&b).unwrap();
-    fs::write(a.join("1.ndjson"), format!("\u{feff}{CONDITION}\r\n\n{CLAIM}\r\n")).unwrap();
+    fs::write(a.join("1.ndjson"), format!("\u{feff}{CONDITION}\r\n\n{PLAN}\r\n")).unwrap();
     fs::write(a.join("2.ndjson"), format!("{ENCOUNTER}\n{PATIENT}")).unwrap();
-    let entries = [PATIENT, CLAIM, ENCOUNTER, CONDITION].map(|json| format!("{{\"resource\":{json}}}")).join(",\n  ");
+    let entries = [PATIENT, PLAN, ENCOUNTER, CONDITION].map(|json| format!("{{\"resource\":{json}}}")).join(",\n  ");
     fs::write(b.join("bundle.json"), format!("{{\"resourceType\":\"Bundle\",\n\"entry\":[{entries}]}}")).unwrap();
     let (first, second) = (lake_in(&folder.path().join("l1")).await, lake_in(&folder.path().join("l2")).await);
     let outcome = load(&first, "r1", &[&a]).await;
     let total = outcome.accounting.total();
     assert_eq!((total.read, total.mapped, total.excluded, total.rejected), (4, 3, 1, 0), "{outcome:?}");
-    assert_eq!(outcome.exclusions, BTreeMap::from([("Claim no_omop_target".to_owned(), 1)]));
+    assert_eq!(outcome.exclusions, BTreeMap::from([("CarePlan no_omop_target".to_owned(), 1)]));
     load(&second, "r2", &[&b]).await;
     assert_eq!(content(&first).await, content(&second).await);
     assert_eq!(
@@ -122,7 +123,7 @@ async fn runs_repeat_change_and_delete() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("in.ndjson");
     let lake = lake_in(&folder.path().join("lake")).await;
-    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION, CLAIM].join("\n")).unwrap();
+    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION, PLAN].join("\n")).unwrap();
     load(&lake, "r1", &[&file]).await;
     let before = content(&lake).await;
     let again = load(&lake, "r1", &[&file]).await;
@@ -176,6 +177,58 @@ async fn runs_repeat_change_and_delete() {
         ["delete", "put"]
     );
     assert_eq!(query(&lake, "select omop_table from quality.crosswalk").await, ["person"]);
+}
+
+/// Each type with rows has a flat table, which remembers what was mapped: a second run adds nothing, a change replaces.
+#[tokio::test]
+async fn every_type_is_repeated_and_changed_without_a_second_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let aspirin = r#""subject":{"reference":"Patient/p"},"medicationReference":{"reference":"Medication/m"}"#;
+    let others = [
+        r#"{"resourceType":"Medication","id":"m","code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"243670"}]}}"#.to_owned(),
+        format!(r#"{{"resourceType":"MedicationStatement","id":"s","status":"active","effectiveDateTime":"2024-02-01",{aspirin}}}"#),
+        format!(r#"{{"resourceType":"MedicationAdministration","id":"a","status":"completed","effectiveDateTime":"2024-02-01",{aspirin}}}"#),
+        format!(r#"{{"resourceType":"MedicationDispense","id":"d","status":"completed","whenHandedOver":"2024-02-01",{aspirin}}}"#),
+        r#"{"resourceType":"DiagnosticReport","id":"r","status":"final","subject":{"reference":"Patient/p"},"effectiveDateTime":"2024-02-01","conclusion":"well"}"#.to_owned(),
+        r#"{"resourceType":"Specimen","id":"b","subject":{"reference":"Patient/p"},"receivedTime":"2024-02-01"}"#.to_owned(),
+        r#"{"resourceType":"DeviceUseStatement","id":"u","status":"active","subject":{"reference":"Patient/p"},"timingDateTime":"2024-02-01","device":{"reference":"Device/v"}}"#.to_owned(),
+        r#"{"resourceType":"Device","id":"v","lotNumber":"L"}"#.to_owned(),
+        r#"{"resourceType":"FamilyMemberHistory","id":"f","status":"completed","patient":{"reference":"Patient/p"},"date":"2024-02-01","condition":[{}]}"#.to_owned(),
+        r#"{"resourceType":"QuestionnaireResponse","id":"q","status":"completed","subject":{"reference":"Patient/p"},"authored":"2024-02-01","item":[{"linkId":"1","answer":[{"valueBoolean":true}]}]}"#.to_owned(),
+        r#"{"resourceType":"Coverage","id":"k","status":"active","beneficiary":{"reference":"Patient/p"},"period":{"start":"2024-02-01"}}"#.to_owned(),
+        r#"{"resourceType":"Claim","id":"x","status":"active","patient":{"reference":"Patient/p"},"insurance":[{"coverage":{"reference":"Coverage/k"}}],"item":[{"encounter":[{"reference":"Encounter/e"}]}],"total":{"value":1,"currency":"USD"}}"#.to_owned(),
+        r#"{"resourceType":"ExplanationOfBenefit","id":"x","status":"active","patient":{"reference":"Patient/p"},"item":[{"encounter":[{"reference":"Encounter/e"}]}],"payment":{"amount":{"value":1}}}"#.to_owned(),
+        r#"{"resourceType":"PractitionerRole","id":"r"}"#.to_owned(),
+        r#"{"resourceType":"DocumentReference","id":"d","status":"current"}"#.to_owned(),
+        r#"{"resourceType":"Composition","id":"c","status":"final"}"#.to_owned(),
+    ];
+    fs::write(&file, format!("{PATIENT}\n{ENCOUNTER}\n{}", others.join("\n"))).unwrap();
+    let outcome = load(&lake, "r1", &[&file]).await;
+    let total = outcome.accounting.total();
+    assert_eq!((total.mapped, total.excluded, total.rejected), (14, 4, 0), "{outcome:?}");
+    let before = content(&lake).await;
+    let repeated = load(&lake, "r2", &[&file]).await;
+    assert_eq!(repeated.unchanged, total.mapped + total.excluded);
+    assert_same(&content(&lake).await, &before);
+
+    // Events of the same day, alone, find their patient, coverage and visit in the lake.
+    let later: Vec<String> = others.iter().map(|json| json.replace("2024-02-01", "2024-03-01")).collect();
+    fs::write(&file, later.join("\n")).unwrap();
+    let changed = load(&lake, "r3", &[&file]).await;
+    assert_eq!(changed.accounting.total().rejected, 0, "{changed:?}");
+    let now = content(&lake).await;
+    for table in ["drug_exposure", "note", "specimen", "device_exposure", "observation", "payer_plan_period", "cost"] {
+        let table = format!("omop.{table}");
+        assert_eq!(now[&table].len(), before[&table].len(), "{table}");
+    }
+    assert_eq!(query(&lake, "select count(*) from omop.cost where payer_plan_period_id is not null").await, ["1"]);
+    assert_eq!(
+        query(&lake, "select count(*) from omop.drug_exposure where drug_exposure_start_date = date '2024-03-01'")
+            .await,
+        ["3"]
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
+use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use lake::{AsOf, Lake, TableName};
@@ -127,12 +128,28 @@ impl Existing {
     async fn complete_directory(&self, session: &SessionContext, survey: &mut Survey, source_id: &str) -> Result<()> {
         self.last_visits(session, survey).await?;
         let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
-        for name in ["person", "provider", "care_site", "visit_occurrence"] {
+        for name in ["person", "provider", "care_site", "visit_occurrence", "payer_plan_period"] {
             if self.tables.contains(&TableName::new("omop", name)) {
                 for_each(session, &format!("select {name}_id from omop.{name}"), |batch| {
                     rows.extend(numbers(batch, 0).iter().filter(|id| survey.is_wanted(**id)));
                 })
                 .await?;
+            }
+        }
+        if self.tables.contains(&TableName::new("omop", "person")) {
+            let mut births = Vec::new();
+            let sql = "select person_id, cast(year_of_birth as bigint), cast(month_of_birth as bigint), \
+                       cast(day_of_birth as bigint) from omop.person";
+            for_each(session, sql, |batch| {
+                let [ids, years, months, days] = [0, 1, 2, 3].map(|column| numbers(batch, column));
+                for row in (0..ids.len()).filter(|row| survey.is_wanted(ids[*row])) {
+                    let (month, day) = (months[row].max(1) as u32, days[row].max(1) as u32);
+                    births.extend(NaiveDate::from_ymd_opt(years[row] as i32, month, day).map(|date| (ids[row], date)));
+                }
+            })
+            .await?;
+            for (person_id, birth) in births {
+                survey.directory.births.entry(person_id).or_insert(birth);
             }
         }
         let known = IdSet::new(rows.clone());

@@ -6,6 +6,7 @@
 
 mod care_site;
 mod condition_occurrence;
+mod cost;
 mod death;
 mod device_exposure;
 mod draft;
@@ -13,7 +14,9 @@ mod drug_exposure;
 mod event;
 mod location;
 mod measurement;
+mod note;
 mod observation;
+mod payer_plan_period;
 mod person;
 mod procedure_occurrence;
 mod provider;
@@ -22,6 +25,8 @@ mod value;
 mod visit_detail;
 mod visit_occurrence;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod sample;
 
@@ -59,6 +64,8 @@ pub struct Context<'c> {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city in `location`; without it only state, zip3, county and country.
     pub keep_address: bool,
+    /// Takes the text of whole documents into `note`; without it only the conclusions of reports.
+    pub notes: bool,
     /// The day up to which the source is known: the end of a stay that has none.
     pub extraction_date: NaiveDate,
     /// Answers which OMOP row a reference of this resource leads to.
@@ -135,22 +142,40 @@ pub struct Mapped<'d> {
     pub losses: Vec<Loss>,
 }
 
-/// True for types that can make an OMOP row; all others are excluded as `no_omop_target`.
+/// Types that make OMOP rows, or that tell of what other types' rows are about.
+const TARGETED: &[&str] = &[
+    "AllergyIntolerance",
+    "Claim",
+    "Composition",
+    "Condition",
+    "Coverage",
+    "Device",
+    "DeviceUseStatement",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "ExplanationOfBenefit",
+    "FamilyMemberHistory",
+    "Immunization",
+    "Location",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "QuestionnaireResponse",
+    "Specimen",
+];
+
+/// True for types that the mapping reads; all others are excluded as `no_omop_target`.
 pub fn has_target(resource_type: &str) -> bool {
-    matches!(
-        resource_type,
-        "Patient"
-            | "Practitioner"
-            | "Organization"
-            | "Location"
-            | "Encounter"
-            | "Condition"
-            | "Observation"
-            | "Procedure"
-            | "MedicationRequest"
-            | "Immunization"
-            | "AllergyIntolerance"
-    )
+    TARGETED.binary_search(&resource_type).is_ok()
 }
 
 /// Maps one resource. The same resource and context give the same answer.
@@ -159,6 +184,7 @@ pub fn map<'d>(resource: &Resource<'d>, context: &Context<'_>) -> Mapped<'d> {
     let outcome = match resource.resource_type {
         "Patient" => person::from_patient(&mut draft),
         "Practitioner" => provider::from_practitioner(&mut draft),
+        "PractitionerRole" => provider::from_practitioner_role(&mut draft),
         "Organization" => care_site::from_organization(&mut draft),
         "Location" => care_site::from_location(&mut draft),
         "Encounter" => visit_occurrence::from_encounter(&mut draft),
@@ -166,8 +192,23 @@ pub fn map<'d>(resource: &Resource<'d>, context: &Context<'_>) -> Mapped<'d> {
         "Observation" => measurement::from_observation(&mut draft),
         "Procedure" => procedure_occurrence::from_procedure(&mut draft),
         "MedicationRequest" => drug_exposure::from_medication_request(&mut draft),
+        "MedicationStatement" => drug_exposure::from_medication_statement(&mut draft),
+        "MedicationAdministration" => drug_exposure::from_medication_administration(&mut draft),
+        "MedicationDispense" => drug_exposure::from_medication_dispense(&mut draft),
         "Immunization" => drug_exposure::from_immunization(&mut draft),
         "AllergyIntolerance" => observation::from_allergy_intolerance(&mut draft),
+        "FamilyMemberHistory" => observation::from_family_member_history(&mut draft),
+        "QuestionnaireResponse" => observation::from_questionnaire_response(&mut draft),
+        "DeviceUseStatement" => device_exposure::from_device_use_statement(&mut draft),
+        "Specimen" => specimen::from_specimen(&mut draft),
+        "DiagnosticReport" => note::from_diagnostic_report(&mut draft),
+        "DocumentReference" => note::from_document_reference(&mut draft),
+        "Composition" => note::from_composition(&mut draft),
+        "Coverage" => payer_plan_period::from_coverage(&mut draft),
+        "Claim" => cost::from_claim(&mut draft),
+        "ExplanationOfBenefit" => cost::from_explanation_of_benefit(&mut draft),
+        // Each is read where another resource refers to it; alone it is no event.
+        "Medication" | "Device" => Err(Judgement::excluded("told_by_others", resource.resource_type)),
         other => Err(Judgement::excluded("no_omop_target", other)),
     };
     draft.finish(outcome)
@@ -211,6 +252,7 @@ mod tests {
             vocabulary,
             medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
             keep_address: false,
+            notes: false,
             extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).unwrap(),
             references: &references,
         };
@@ -233,9 +275,10 @@ mod tests {
 
     #[test]
     fn other_types_have_no_target() {
-        let json = r#"{"resourceType":"Claim","id":"c"}"#;
-        assert_eq!(sample::judgement(json), "excluded: no_omop_target (Claim)");
-        assert!(!has_target("DiagnosticReport") && has_target("Observation"));
+        let json = r#"{"resourceType":"CarePlan","id":"c"}"#;
+        assert_eq!(sample::judgement(json), "excluded: no_omop_target (CarePlan)");
+        assert!(!has_target("CarePlan") && has_target("Observation"));
+        assert!(TARGETED.is_sorted());
     }
 
     #[test]

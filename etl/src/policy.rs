@@ -16,6 +16,8 @@ pub struct Policy<'p> {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city.
     pub keep_address: bool,
+    /// Takes the text of whole documents.
+    pub notes: bool,
     /// The day up to which the source is known.
     pub extraction_date: NaiveDate,
 }
@@ -28,6 +30,7 @@ impl Policy<'_> {
             vocabulary: self.vocabulary,
             medication_request_policy: self.medication_request_policy,
             keep_address: self.keep_address,
+            notes: self.notes,
             extraction_date: self.extraction_date,
             references,
         }

@@ -24,10 +24,14 @@ pub struct Directory {
     pub last_visits: HashMap<i64, NaiveDate>,
     /// Logical ids by [`identifier_key`].
     pub identifiers: HashMap<u64, Box<str>>,
+    /// The day on which each person was born; the first day of the month or year where only that is known.
+    pub births: HashMap<i64, NaiveDate>,
     /// The Practitioner reference of each PractitionerRole, by [`name_key`].
     pub practitioner_of_role: HashMap<u64, Box<str>>,
-    /// The `code` of each Medication as JSON text, by [`name_key`].
-    pub medication_codes: HashMap<u64, Arc<str>>,
+    /// What others say of a resource, as JSON text, by the [`name_key`] of what it defines: the `code` of a Medication,
+    /// excerpts of a Device, for a Practitioner of its PractitionerRole, and for a Condition the use that an Encounter has
+    /// for it as a diagnosis, as a bare code.
+    pub definitions: HashMap<u64, Arc<str>>,
 }
 
 /// The key of a resource's `Type/id`.
@@ -103,7 +107,8 @@ impl<'r> References<'r> {
         self.row(reference, "visit_detail", &["Encounter"])
     }
 
-    /// The `provider_id` of the Practitioner (or of the PractitionerRole's Practitioner) that the reference names.
+    /// The `provider_id` of the Practitioner that the reference names, or of the PractitionerRole: its Practitioner's, or
+    /// its own where there is no such Practitioner.
     pub fn provider(&self, reference: &str) -> Option<i64> {
         self.row(reference, "provider", &["Practitioner", "PractitionerRole"])
     }
@@ -120,13 +125,26 @@ impl<'r> References<'r> {
         date
     }
 
-    /// The `code` element (JSON text of a CodeableConcept) of the Medication that the reference names.
-    pub fn medication_code(&self, reference: &str) -> Option<&'r str> {
+    /// The day on which the person was born.
+    pub fn birth_date(&self, person_id: i64) -> Option<NaiveDate> {
+        let date = self.directory?.births.get(&person_id).copied();
+        self.answers.set(mix(self.answers.get(), date.map_or(0, |date| date.to_epoch_days() as u64)));
+        date
+    }
+
+    /// What the resource of that type that the reference names is, as JSON text: see [`Directory::definitions`].
+    pub fn definition(&self, reference: &str, resource_type: &str) -> Option<&'r str> {
         let directory = self.directory?;
-        let name = self.names(reference, &["Medication"]).next()?;
-        let code = directory.medication_codes.get(&name_key(&name))?;
-        self.answers.set(mix(self.answers.get(), xxh3_64(code.as_bytes())));
-        Some(code)
+        let types = [resource_type];
+        let name = self.names(reference, &types).next()?;
+        let definition = directory.definitions.get(&name_key(&name))?;
+        self.answers.set(mix(self.answers.get(), xxh3_64(definition.as_bytes())));
+        Some(definition)
+    }
+
+    /// The `payer_plan_period_id` of the Coverage that the reference names.
+    pub fn payer_plan_period(&self, reference: &str) -> Option<i64> {
+        self.row(reference, "payer_plan_period", &["Coverage"])
     }
 
     /// The logical id of the resource of that type that the reference names, whether or not it exists; any type when
@@ -151,10 +169,13 @@ impl<'r> References<'r> {
     }
 
     fn row_of(&self, name: &str, table: &str) -> Option<i64> {
-        if name.starts_with("PractitionerRole/") {
-            let practitioner = self.directory?.practitioner_of_role.get(&name_key(name))?;
-            let name = type_and_id(practitioner).filter(|name| name.starts_with("Practitioner/"))?;
-            return self.row_of(name, table);
+        if name.starts_with("PractitionerRole/")
+            && let Some(practitioner) =
+                self.directory.and_then(|directory| directory.practitioner_of_role.get(&name_key(name)))
+            && let Some(name) = type_and_id(practitioner).filter(|name| name.starts_with("Practitioner/"))
+            && let Some(id) = self.row_of(name, table)
+        {
+            return Some(id);
         }
         let id = omop_key(self.source_id, name, table, "");
         match self.directory {

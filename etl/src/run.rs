@@ -32,7 +32,7 @@ use crate::view::{self, View};
 use crate::vocabulary::{self, Vocabulary};
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
-const MAPPING_VERSION: u64 = 1;
+const MAPPING_VERSION: u64 = 2;
 
 /// The snapshot property that holds the outcome of a run.
 const OUTCOME: &str = "etl-outcome";
@@ -54,6 +54,8 @@ pub struct Options {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city in `omop.location`.
     pub keep_address: bool,
+    /// Takes the text of whole documents into `omop.note`.
+    pub notes: bool,
     /// The input is all that the source has: what an earlier run took from it and is not there now is taken away.
     pub complete: bool,
     /// A folder of ViewDefinitions that are tables in `fhir` beside the built-in ones, or in their place.
@@ -134,7 +136,8 @@ fn fingerprint(sources: &Sources, options: &Options, views: &[Arc<View>]) -> Res
 /// A hash of everything beside a resource's content and its references that decides its rows.
 fn rules(options: &Options, vocabulary: &str, views: &[Arc<View>]) -> u64 {
     let policy = options.medication_request_policy;
-    let ours = xxh3_64(format!("{MAPPING_VERSION} {policy:?} {} {vocabulary}", options.keep_address).as_bytes());
+    let (keep_address, notes) = (options.keep_address, options.notes);
+    let ours = xxh3_64(format!("{MAPPING_VERSION} {policy:?} {keep_address} {notes} {vocabulary}").as_bytes());
     view::definitions_hash(views).map_or(ours, |theirs| mix(ours, theirs))
 }
 
@@ -144,6 +147,7 @@ fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
         vocabulary,
         medication_request_policy: options.medication_request_policy,
         keep_address: options.keep_address,
+        notes: options.notes,
         extraction_date: options.started_at.date(),
     }
 }

@@ -8,9 +8,10 @@ use chrono::{NaiveDate, NaiveTime};
 use model::fhir::DateTime;
 use model::omop::Row;
 use model::omop::key::omop_key;
+use model::vocabulary::value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::document::{Resource, Tape};
+use crate::document::{Element, Resource, Tape};
 use crate::error::{Error, Result};
 use crate::extract::Block;
 use crate::extract::record::{Item, Position, Record, for_each};
@@ -44,7 +45,8 @@ pub struct Survey {
     pub keys: IdSet,
     /// Rows that references ask for and that the input does not make; only when the lake holds something.
     pub wanted: IdSet,
-    /// Visits of the input and their persons, where these are not in the input; only when the lake holds something.
+    /// Visits and coverages of the input and their persons, where these are not in the input; only when the lake holds
+    /// something.
     pub unsure: Vec<(i64, i64)>,
     /// Identifiers that references ask for; only when the lake holds something.
     pub wanted_identifiers: HashSet<u64>,
@@ -96,6 +98,16 @@ struct Part {
     candidate: Candidate,
 }
 
+/// What a resource says of another, or of itself.
+struct Definition {
+    /// The key of the name of what it defines.
+    of: u64,
+    /// The key of its own name.
+    by: u64,
+    position: Position,
+    text: Arc<str>,
+}
+
 #[derive(Default)]
 struct Part1 {
     tape: Tape,
@@ -109,7 +121,8 @@ struct Part1 {
     last_visits: HashMap<i64, NaiveDate>,
     identifiers: Vec<(u64, Box<str>)>,
     practitioners: Vec<(u64, Box<str>)>,
-    medications: Vec<(u64, Arc<str>)>,
+    definitions: Vec<Definition>,
+    births: Vec<(i64, NaiveDate, Position)>,
     keys: Vec<i64>,
     wanted: Vec<i64>,
     wanted_limit: usize,
@@ -153,11 +166,11 @@ impl Part1 {
                 self.absent(&name, policy);
                 false
             }
-            Some("Patient" | "Practitioner" | "Organization" | "Location" | "Encounter") => {
+            Some("Patient" | "Practitioner" | "Organization" | "Location" | "Encounter" | "Coverage") => {
                 self.target(record, &name, policy)
             }
-            Some("PractitionerRole" | "Medication") => {
-                self.bystander(record, key);
+            Some("PractitionerRole" | "Medication" | "Device") => {
+                self.bystander(record, &name, policy);
                 true
             }
             _ => true,
@@ -181,7 +194,9 @@ impl Part1 {
 
     /// Maps a resource that others refer to, believing that what it refers to itself exists.
     fn target(&mut self, record: &Record<'_>, name: &str, policy: &Policy<'_>) -> bool {
-        let Part1 { tape, persons, others, visits, parts, identifiers, last_visits, failure, .. } = self;
+        let Part1 {
+            tape, persons, others, visits, parts, identifiers, last_visits, births, definitions, failure, ..
+        } = self;
         let Ok(text) = std::str::from_utf8(record.text) else { return true };
         let Ok(element) = tape.parse(text) else { return true };
         let (Some(resource_type), Some(id)) = (record.head.resource_type, record.id()) else { return true };
@@ -195,7 +210,13 @@ impl Part1 {
         for mapped in &mapped.rows {
             let candidate = |id: i64, person_id: i64| Candidate { id, name, person_id, present: true };
             match &mapped.row {
-                Row::Person(row) => persons.push(candidate(row.person_id, 0)),
+                Row::Person(row) => {
+                    persons.push(candidate(row.person_id, 0));
+                    let (month, day) = (row.month_of_birth.unwrap_or(1), row.day_of_birth.unwrap_or(1));
+                    let birth = NaiveDate::from_ymd_opt(row.year_of_birth, month as u32, day as u32);
+                    births.extend(birth.map(|birth| (row.person_id, birth, record.position)));
+                }
+                Row::PayerPlanPeriod(row) => others.push(candidate(row.payer_plan_period_id, row.person_id)),
                 Row::Provider(row) => others.push(candidate(row.provider_id, 0)),
                 Row::CareSite(row) => others.push(candidate(row.care_site_id, 0)),
                 Row::VisitOccurrence(row) => {
@@ -215,7 +236,18 @@ impl Part1 {
                 _ => {}
             }
         }
-        if resource_type != "Encounter" {
+        for diagnosis in element.get("diagnosis").into_iter().flat_map(|diagnoses| diagnoses.items()) {
+            let codes =
+                diagnosis.get("use").and_then(|of| of.get("coding")).into_iter().flat_map(|coding| coding.items());
+            let mut codes = codes.filter_map(|coding| coding.get("code")?.as_str());
+            let Some(code) = codes.find(|code| value("diagnosis_use", code).is_some()) else { continue };
+            let condition = diagnosis.get("condition").and_then(|condition| condition.get("reference")?.as_str());
+            if let Some(id) = condition.and_then(|condition| references.id(condition, Some("Condition"))) {
+                let of = name_key(&format!("Condition/{id}"));
+                definitions.push(Definition { of, by: name, position: record.position, text: code.into() });
+            }
+        }
+        if !matches!(resource_type, "Encounter" | "Coverage") {
             for identifier in element.get("identifier").into_iter().flat_map(|identifiers| identifiers.items()) {
                 let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
                 if let Some(value) = identifier.get("value").and_then(|value| value.as_str()) {
@@ -232,9 +264,10 @@ impl Part1 {
     fn absent(&mut self, name: &str, policy: &Policy<'_>) {
         let tables: &[&str] = match name.split('/').next().unwrap_or_default() {
             "Patient" => &["person"],
-            "Practitioner" => &["provider"],
+            "Practitioner" | "PractitionerRole" => &["provider"],
             "Organization" | "Location" => &["care_site"],
             "Encounter" => &["visit_occurrence", "visit_detail"],
+            "Coverage" => &["payer_plan_period"],
             _ => &[],
         };
         for table in tables {
@@ -243,16 +276,37 @@ impl Part1 {
         }
     }
 
-    /// Keeps what others need of a resource that makes no row itself.
-    fn bystander(&mut self, record: &Record<'_>, key: u64) {
+    /// Keeps what others need of a resource beside its rows.
+    fn bystander(&mut self, record: &Record<'_>, name: &str, policy: &Policy<'_>) {
         let Ok(text) = std::str::from_utf8(record.text) else { return };
         let Ok(element) = self.tape.parse(text) else { return };
-        let reference = element.get("practitioner").and_then(|practitioner| practitioner.get("reference")?.as_str());
-        if let Some(reference) = reference {
-            let name = record.bundle.and_then(|bundle| bundle.resolve(reference)).unwrap_or(reference);
-            self.practitioners.push((key, name.into()));
-        } else if let Some(code) = element.get("code").filter(|_| record.head.resource_type == Some("Medication")) {
-            self.medications.push((key, code.text().into()));
+        let own = name_key(name);
+        let mut define = |of: u64, text: Arc<str>| {
+            self.definitions.push(Definition { of, by: own, position: record.position, text });
+        };
+        match record.head.resource_type {
+            Some("PractitionerRole") => {
+                let is_inactive = element.get("active").and_then(|active| active.as_bool()) == Some(false);
+                let reference =
+                    element.get("practitioner").and_then(|practitioner| practitioner.get("reference")?.as_str());
+                if let Some(reference) = reference {
+                    let references = References::credulous(policy.source_id, record.bundle, record.full_url);
+                    let id = references.id(reference, Some("Practitioner"));
+                    let practitioner = id.map_or_else(|| reference.to_owned(), |id| format!("Practitioner/{id}"));
+                    if !is_inactive {
+                        define(name_key(&practitioner), excerpt(element, &["specialty", "organization"]));
+                    }
+                    self.practitioners.push((own, practitioner.into()));
+                }
+                let id = omop_key(policy.source_id, name, "provider", "");
+                self.others.push(Candidate { id, name: own, person_id: 0, present: !is_inactive });
+            }
+            Some("Medication") => {
+                if let Some(code) = element.get("code") {
+                    define(own, code.text().into());
+                }
+            }
+            _ => define(own, excerpt(element, &["type", "udiCarrier", "lotNumber", "serialNumber"])),
         }
     }
 
@@ -274,6 +328,7 @@ impl Part1 {
             self.wanted.extend(references.care_site(reference));
             self.wanted.extend(references.visit_occurrence(reference));
             self.wanted.extend(references.visit_detail(reference));
+            self.wanted.extend(references.payer_plan_period(reference));
         }
         // Thousands of events name the same few rows.
         if self.wanted.len() > self.wanted_limit {
@@ -282,6 +337,12 @@ impl Part1 {
             self.wanted_limit = (self.wanted.len() * 2).max(1 << 20);
         }
     }
+}
+
+/// Some members of an object, as JSON.
+fn excerpt(element: Element<'_>, names: &[&str]) -> Arc<str> {
+    let members = names.iter().filter_map(|name| Some(format!("\"{name}\":{}", element.get(name)?.text())));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(",")).into()
 }
 
 fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
@@ -295,7 +356,8 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
         all.parts.append(&mut part.parts);
         all.identifiers.append(&mut part.identifiers);
         all.practitioners.append(&mut part.practitioners);
-        all.medications.append(&mut part.medications);
+        all.definitions.append(&mut part.definitions);
+        all.births.append(&mut part.births);
         all.keys.append(&mut part.keys);
         all.wanted.append(&mut part.wanted);
         all.wanted_identifiers.extend(part.wanted_identifiers);
@@ -313,6 +375,10 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
     let mut rows: Vec<_> =
         all.others.iter().filter(|candidate| exists(candidate)).map(|candidate| candidate.id).collect();
     let (mut unsure, mut preceding) = (Vec::new(), Preceding::default());
+    if lake_holds_something {
+        let others = all.others.iter().filter(|candidate| counts(candidate) && !has_person(candidate));
+        unsure.extend(others.map(|candidate| (candidate.id, candidate.person_id)));
+    }
     Spill::grouped(visits, |visits| {
         let counts = |name: u64| winners.get(&name).is_none_or(|rows| *rows);
         let person_id = visits[0][0] as i64;
@@ -332,6 +398,14 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
     let absent = absent.filter(|candidate| winners.get(&candidate.name).is_none_or(|rows| !rows));
     let absent = absent.map(|candidate| candidate.id).collect();
     all.parts.retain(|part| counts(&part.candidate) && (lake_holds_something || has_person(&part.candidate)));
+    // Of several roles of one practitioner the one with the smallest key counts, whatever the order of the files.
+    all.definitions.retain(|definition| {
+        !losers.contains_key(&definition.position) && winners.get(&definition.by).is_none_or(|rows| *rows)
+    });
+    all.definitions.sort_unstable_by_key(|definition| (definition.of, definition.by));
+    all.definitions.dedup_by_key(|definition| definition.of);
+    let definitions = all.definitions.into_iter().map(|definition| (definition.of, definition.text)).collect();
+    all.births.retain(|(_, _, position)| !losers.contains_key(position));
     Ok(Survey {
         directory: Directory {
             rows: IdSet::new(rows),
@@ -339,7 +413,8 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
             last_visits: all.last_visits,
             identifiers: all.identifiers.into_iter().collect(),
             practitioner_of_role: all.practitioners.into_iter().collect(),
-            medication_codes: all.medications.into_iter().collect(),
+            births: all.births.into_iter().map(|(person_id, birth, _)| (person_id, birth)).collect(),
+            definitions,
         },
         losers,
         keys: IdSet::new(all.keys),

@@ -89,6 +89,37 @@ impl Systems {
 impl Vocabulary {
     /// The starter: what the bundled modules emit and the rules name.
     pub fn starter() -> Vocabulary {
+        Vocabulary::of(Vocabulary::starter_index(), &format!("starter {}", env!("CARGO_PKG_VERSION")))
+    }
+
+    /// The starter with further concepts and relationships, for tests.
+    #[cfg(test)]
+    pub fn starter_with(concepts: &[csv::StringRecord], relationships: &[csv::StringRecord]) -> Vocabulary {
+        let mut builder = Vocabulary::starter_index();
+        for row in concepts {
+            builder.add_concept(&build::ConceptRow {
+                concept_id: row[0].parse().expect("ids are numbers"),
+                domain_id: &row[2],
+                vocabulary_id: &row[3],
+                concept_class_id: &row[4],
+                standard_concept: &row[5],
+                concept_code: &row[6],
+                invalid_reason: "",
+            });
+        }
+        for row in relationships {
+            let id = |at: usize| row[at].parse().expect("ids are numbers");
+            builder.add_relationship(&row[2], id(0), id(1));
+        }
+        Vocabulary::of(builder, "test")
+    }
+
+    fn of(mut builder: build::IndexBuilder, version: &str) -> Vocabulary {
+        builder.set_version(version);
+        Vocabulary::new(builder.finish().expect("the starter is small"))
+    }
+
+    fn starter_index() -> build::IndexBuilder {
         let mut builder = build::IndexBuilder::default();
         for concept in model::vocabulary::starter_concepts() {
             builder.add_concept(&build::ConceptRow {
@@ -108,8 +139,7 @@ impl Vocabulary {
                 relationship.concept_id_2,
             );
         }
-        builder.set_version(&format!("starter {}", env!("CARGO_PKG_VERSION")));
-        Vocabulary::new(builder.finish().expect("the starter is small"))
+        builder
     }
 
     fn new(index: Index) -> Vocabulary {
@@ -184,6 +214,13 @@ impl Vocabulary {
             });
         }
         found
+    }
+
+    /// True for what drugs are made of.
+    pub fn is_ingredient(&self, concept_id: i32) -> bool {
+        self.ingredient
+            .zip(self.index.place(concept_id))
+            .is_some_and(|(class, place)| self.index.has_class(place, class))
     }
 
     /// The ingredients that a drug is made of; itself for an ingredient; empty when the hierarchy does not say.

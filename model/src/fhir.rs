@@ -4,41 +4,61 @@
 //! names the element. Choice elements (`value[x]`) are one field per type, as in the JSON.
 
 mod allergy_intolerance;
+mod claim;
 mod condition;
+mod coverage;
 mod datatype;
 mod date_time;
+mod device;
 mod diagnostic_report;
+mod document;
 mod element_error;
 mod encounter;
+mod family_member_history;
 mod immunization;
 mod location;
+mod medication_administration;
+mod medication_dispense;
 mod medication_request;
+mod medication_statement;
 mod observation;
 mod organization;
 mod patient;
 mod practitioner;
 mod primitive;
 mod procedure;
+mod questionnaire_response;
+mod specimen;
 
 pub use allergy_intolerance::{AllergyIntolerance, Reaction};
+pub use claim::{Adjudication, Claim, ClaimInsurance, ClaimItem, ExplanationOfBenefit, Money, Payment};
 pub use condition::Condition;
+pub use coverage::{Coverage, CoverageClass};
 pub use datatype::{
-    Address, CodeableConcept, Coding, Contained, Dosage, DoseAndRate, Extension, Identifier, Meta, Period, Quantity,
-    Range, Ratio, Reference, Timing,
+    Address, CodeableConcept, Coding, Dosage, DoseAndRate, Extension, Identifier, Meta, Period, Quantity, Range, Ratio,
+    Reference, Timing,
 };
 pub use date_time::{Date, DateTime, Precision};
+pub use device::{Device, DeviceUseStatement, UdiCarrier};
 pub use diagnostic_report::DiagnosticReport;
+pub use document::{Attachment, Composition, DocumentContent, DocumentContext, DocumentReference, Narrative, Section};
 pub use element_error::ElementError;
 pub use encounter::{Encounter, EncounterLocation, Hospitalization, Participant};
+pub use family_member_history::{FamilyCondition, FamilyMemberHistory};
 pub use immunization::Immunization;
 pub use location::Location;
+pub use medication_administration::{AdministeredDosage, MedicationAdministration};
+pub use medication_dispense::MedicationDispense;
 pub use medication_request::{DispenseRequest, MedicationRequest};
+pub use medication_statement::MedicationStatement;
 pub use observation::{Component, Observation, ReferenceRange, Value};
 pub use organization::Organization;
 pub use patient::{Patient, PatientLink};
 pub use practitioner::{Practitioner, PractitionerRole, Qualification};
 pub use primitive::{Decimal, Str};
-pub use procedure::{Procedure, ProcedurePerformer};
+pub use procedure::{FocalDevice, Procedure, ProcedurePerformer};
+pub use questionnaire_response::{Answer, QuestionnaireResponse, ResponseItem};
+pub use specimen::{Collection, Specimen};
 
 use serde::Deserialize;
 

@@ -40,6 +40,9 @@ pub struct Mapping {
     /// Keep street and city in omop.location
     #[arg(long)]
     pub keep_address: bool,
+    /// Take the text of whole documents into omop.note; documents name people
+    #[arg(long)]
+    pub notes: bool,
     /// The input is all that the source has: what an earlier run took and is absent now is taken away
     #[arg(long)]
     pub complete: bool,
@@ -65,6 +68,7 @@ impl Mapping {
         settings.complete |= self.complete;
         settings.keep_raw |= self.keep_raw;
         settings.keep_address |= self.keep_address;
+        settings.notes |= self.notes;
         settings.medication_request_policy =
             self.medication_request_policy.unwrap_or(settings.medication_request_policy);
         settings.views = self.views.unwrap_or(std::mem::take(&mut settings.views));
@@ -108,6 +112,7 @@ pub async fn map(
         keep_raw: config.etl.keep_raw,
         medication_request_policy: config.etl.medication_request_policy,
         keep_address: config.etl.keep_address,
+        notes: config.etl.notes,
         complete: config.etl.complete,
         views: Some(config.etl.views.clone()).filter(|folder| !folder.as_os_str().is_empty()),
         threads: config.threads(),

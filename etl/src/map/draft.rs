@@ -9,7 +9,7 @@ use model::omop::key::omop_key;
 use serde::Deserialize;
 
 use super::{Context, Coverage, Judgement, Loss, Mapped, MappedRow};
-use crate::document::Resource;
+use crate::document::{Element, Resource};
 use crate::vocabulary::{Priority, Resolution};
 
 /// The longest `*_source_value` of the CDM.
@@ -53,6 +53,17 @@ impl<'d, 'c> Draft<'d, 'c> {
     /// The logical id.
     pub fn id(&self) -> &'d str {
         self.resource.id
+    }
+
+    /// `Type/id`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The contained resource that `#id` names.
+    pub fn contained(&self, id: &str) -> Option<Element<'d>> {
+        let contained = self.resource.element.get("contained")?;
+        contained.items().find(|contained| contained.get("id").and_then(|id| id.as_str()) == Some(id))
     }
 
     /// The judgement and, when the resource is mapped, its rows.
@@ -305,6 +316,11 @@ pub fn literal<'k>(reference: &'k Reference<'_>) -> Option<Cow<'k, str>> {
     Some(Cow::Owned(format!("{target_type}?identifier={system}|{value}")))
 }
 
+/// True when the reference says that its target is of one of the types.
+pub fn names_type(reference: &Reference<'_>, types: &[&str]) -> bool {
+    literal(reference).is_some_and(|target| other_type(&target, Some(reference)).is_some_and(|of| types.contains(&of)))
+}
+
 /// The type of a reference's target, where the reference says it.
 pub fn other_type<'k>(target: &'k str, reference: Option<&'k Reference<'_>>) -> Option<&'k str> {
     if let Some(target_type) = reference.and_then(|reference| reference.target_type.as_deref()) {
@@ -322,7 +338,7 @@ pub fn other_type<'k>(target: &'k str, reference: Option<&'k Reference<'_>>) -> 
 }
 
 /// Status codes that make no row, with the reason that is counted.
-const STATUS_REASONS: [(&str, &str); 24] = [
+const STATUS_REASONS: [(&str, &str); 31] = [
     ("entered-in-error", "status_entered_in_error"),
     ("planned", "status_planned"),
     ("cancelled", "status_cancelled"),
@@ -339,6 +355,13 @@ const STATUS_REASONS: [(&str, &str); 24] = [
     ("preliminary", "status_preliminary"),
     ("unconfirmed", "status_unconfirmed"),
     ("refuted", "status_refuted"),
+    ("intended", "status_intended"),
+    ("not-taken", "status_not_taken"),
+    ("declined", "status_declined"),
+    ("partial", "status_partial"),
+    ("health-unknown", "status_health_unknown"),
+    ("superseded", "status_superseded"),
+    ("inactive", "status_inactive"),
     ("proposal", "intent_proposal"),
     ("plan", "intent_plan"),
     ("option", "intent_option"),

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use chrono::NaiveDate;
 use model::fhir::DateTime;
 use model::omop::{NO_MATCHING_CONCEPT, Row};
 
@@ -36,6 +37,8 @@ pub struct Event<'d> {
     pub about: Option<(i64, i32)>,
     pub condition: ConditionPart<'d>,
     pub drug: DrugPart<'d>,
+    pub device: DevicePart<'d>,
+    pub specimen: SpecimenPart<'d>,
     pub modifier_concept_id: Option<i32>,
     pub modifier_source_value: Option<Cow<'d, str>>,
 }
@@ -74,6 +77,7 @@ pub struct ConditionPart<'d> {
 /// What only `drug_exposure` asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DrugPart<'d> {
+    pub verbatim_end_date: Option<NaiveDate>,
     pub stop_reason: Option<Cow<'d, str>>,
     pub refills: Option<i32>,
     pub quantity: Option<f64>,
@@ -83,6 +87,23 @@ pub struct DrugPart<'d> {
     pub route_source_value: Option<Cow<'d, str>>,
     pub lot_number: Option<Cow<'d, str>>,
     pub dose_unit_source_value: Option<Cow<'d, str>>,
+}
+
+/// What only `device_exposure` asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DevicePart<'d> {
+    pub unique_device_id: Option<Cow<'d, str>>,
+    pub production_id: Option<Cow<'d, str>>,
+}
+
+/// What only `specimen` asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpecimenPart<'d> {
+    pub quantity: Option<f64>,
+    pub unit_concept_id: Option<i32>,
+    pub unit_source_value: Option<Cow<'d, str>>,
+    pub anatomic_site_concept_id: Option<i32>,
+    pub anatomic_site_source_value: Option<Cow<'d, str>>,
 }
 
 impl<'d> Event<'d> {
@@ -106,6 +127,8 @@ impl<'d> Event<'d> {
             about: None,
             condition: ConditionPart::default(),
             drug: DrugPart::default(),
+            device: DevicePart::default(),
+            specimen: SpecimenPart::default(),
             modifier_concept_id: None,
             modifier_source_value: None,
         }
@@ -195,10 +218,12 @@ impl<'d> Draft<'d, '_> {
             let row = rows.remove(index);
             rows.insert(0, row);
         }
+        let vocabulary = self.context.vocabulary;
+        // What was given says more than what is in it.
+        rows.sort_by_key(|(domain, concept_id)| *domain == Domain::Drug && vocabulary.is_ingredient(*concept_id));
         let mut has_measurement = false;
         let mut ingredients: Vec<i32> = Vec::new();
         let mut has_drug = false;
-        let vocabulary = self.context.vocabulary;
         let before = rows.len();
         rows.retain(|(domain, concept_id)| match domain {
             Domain::Measurement => !std::mem::replace(&mut has_measurement, true),

@@ -5,7 +5,7 @@ use model::omop::Measurement;
 use model::vocabulary::{rule, value};
 
 use super::Judgement;
-use super::draft::{Draft, Visit, literal, other_type};
+use super::draft::{Draft, Visit, names_type};
 use super::event::Event;
 use super::value::{Found, event_value};
 use crate::vocabulary::{Domain, Priority};
@@ -58,6 +58,14 @@ pub fn from_observation(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
         reading.emit(draft, &setting, format!("component[{index}]"), about);
     }
     if draft.has_rows() {
+        // Each is a row of its own; that they belong together is not told yet.
+        for (references, element) in
+            [(&observation.has_member, "Observation.hasMember"), (&observation.derived_from, "Observation.derivedFrom")]
+        {
+            if !references.is_empty() {
+                draft.lose(element, "no_target");
+            }
+        }
         return Ok(());
     }
     let is_absent = !observation.component.is_empty() && !has_components;
@@ -130,7 +138,7 @@ impl<'d> Reading<'_, 'd> {
         event.visit = setting.visit;
         event.provider_id = setting.provider_id;
         event.about = about;
-        let found = Found { value: self.value, reference_range: self.reference_range };
+        let found = Found { element: "Observation.value[x]", value: self.value, reference_range: self.reference_range };
         event.value = event_value(draft, &found);
         if event.value.concept_id.is_none() {
             event.value.concept_id = code.value_concept_id;
@@ -150,6 +158,9 @@ impl<'d> Reading<'_, 'd> {
             draft.lose("Observation.interpretation", "first_of_many");
         }
         let (domain, key) = draft.emit(self.element, &event, &code)?;
+        if domain == Domain::Measurement && event.value.is_some() && !self.interpretation.is_empty() {
+            draft.lose("Observation.interpretation", "no_target");
+        }
         match domain {
             Domain::Measurement => Some((key, rule::FIELD_MEASUREMENT_ID)),
             Domain::Observation => Some((key, rule::FIELD_OBSERVATION_ID)),
@@ -189,9 +200,7 @@ fn default_domain(observation: &Observation<'_>) -> Domain {
 
 /// Who says so decides first, then what kind of observation it is.
 fn type_concept_id(observation: &Observation<'_>, start: DateTime) -> i32 {
-    let is_patient = observation.performer.iter().any(|performer| {
-        literal(performer).is_some_and(|target| other_type(&target, Some(performer)) == Some("Patient"))
-    });
+    let is_patient = observation.performer.iter().any(|performer| names_type(performer, &["Patient"]));
     if is_patient {
         return rule::TYPE_PATIENT_SELF_REPORT;
     }

@@ -1,13 +1,19 @@
 //! AllergyIntolerance to `observation`, and the row of any event that belongs there.
 
+mod family_member_history;
+mod questionnaire_response;
+
 use model::fhir::{AllergyIntolerance, CodeableConcept, DateTime};
 use model::omop::{NO_MATCHING_CONCEPT, Observation};
 use model::vocabulary::{is_substance, rule, value};
 
 use super::Judgement;
-use super::draft::{Draft, literal, other_type};
+use super::draft::{Draft, names_type};
 use super::event::Event;
 use crate::vocabulary::{Domain, Priority, Resolution, Target};
+
+pub use family_member_history::from_family_member_history;
+pub use questionnaire_response::from_questionnaire_response;
 
 /// Maps an AllergyIntolerance: one observation, and one for each reaction.
 pub fn from_allergy_intolerance(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
@@ -99,9 +105,7 @@ fn start(draft: &mut Draft<'_, '_>, allergy: &AllergyIntolerance<'_>) -> Result<
 
 fn type_concept_id(allergy: &AllergyIntolerance<'_>, start: DateTime) -> i32 {
     let asserter = allergy.asserter.as_ref();
-    let is_patient = asserter.is_some_and(|asserter| {
-        literal(asserter).is_some_and(|target| other_type(&target, Some(asserter)) == Some("Patient"))
-    });
+    let is_patient = asserter.is_some_and(|asserter| names_type(asserter, &["Patient"]));
     if is_patient && !start.is_partial() { rule::TYPE_PATIENT_SELF_REPORT } else { rule::TYPE_EHR }
 }
 

@@ -4,9 +4,9 @@ use model::fhir::Procedure;
 use model::omop::ProcedureOccurrence;
 use model::vocabulary::rule;
 
-use super::Judgement;
-use super::draft::Draft;
+use super::draft::{Draft, names_type};
 use super::event::Event;
+use super::{Judgement, device_exposure};
 use crate::vocabulary::{Domain, Priority};
 
 /// Maps a Procedure.
@@ -43,6 +43,10 @@ pub fn from_procedure(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
         draft.lose("Procedure.bodySite", "first_of_many");
     }
     draft.emit("Procedure.code", &event, &code);
+    let manipulated: Vec<_> = procedure.focal_device.iter().filter_map(|device| device.manipulated.as_ref()).collect();
+    let used = procedure.used_reference.iter().filter(|used| names_type(used, &["Device"]));
+    let devices: Vec<_> = manipulated.into_iter().chain(used).collect();
+    device_exposure::push_used(draft, "Procedure.usedReference", &event, &devices)?;
     if draft.has_rows() { Ok(()) } else { Err(Judgement::excluded("domain_visit", "Procedure.code")) }
 }
 

@@ -39,6 +39,7 @@ pub fn with<R>(json: &str, setting: &Setting, look: impl FnOnce(&Mapped<'_>) -> 
         vocabulary: &vocabulary,
         medication_request_policy: setting.policy,
         keep_address: setting.keep_address,
+        notes: false,
         extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).expect("a day"),
         references: &references,
     };

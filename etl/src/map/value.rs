@@ -10,12 +10,13 @@ use super::draft::{Draft, SOURCE_VALUE};
 use super::event::EventValue;
 use crate::vocabulary::{Domain, Priority};
 
-const VALUE: &str = "Observation.value[x]";
 /// The length of `observation.value_as_string`.
 const VALUE_AS_STRING: usize = 60;
 
 /// A value and what is usual.
 pub struct Found<'k, 'd> {
+    /// The element, for what is counted.
+    pub element: &'static str,
     pub value: Option<Value<'k, 'd>>,
     pub reference_range: &'k [ReferenceRange<'d>],
 }
@@ -26,11 +27,11 @@ pub fn event_value<'d>(draft: &mut Draft<'d, '_>, found: &Found<'_, 'd>) -> Even
     match found.value {
         None => {}
         Some(Value::Quantity(quantity)) => {
-            set_quantity(draft, &mut event, quantity);
-            set_range(&mut event, quantity, found.reference_range);
+            set_quantity(draft, found.element, &mut event, quantity);
+            set_range(draft, &mut event, quantity, found.reference_range);
         }
-        Some(Value::CodeableConcept(concept)) => set_concept(draft, &mut event, concept),
-        Some(Value::String(text)) => set_text(draft, &mut event, text),
+        Some(Value::CodeableConcept(concept)) => set_concept(draft, found.element, &mut event, concept),
+        Some(Value::String(text)) => set_text(draft, found.element, &mut event, text),
         Some(Value::Boolean(answer)) => {
             event.concept_id = Some(if answer { rule::VALUE_YES } else { rule::VALUE_NO });
             event.source_value = Some(Cow::Borrowed(if answer { "true" } else { "false" }));
@@ -40,11 +41,11 @@ pub fn event_value<'d>(draft: &mut Draft<'d, '_>, found: &Found<'_, 'd>) -> Even
             event.number = Some(number as f64);
             event.source_value = Some(number.to_string().into());
         }
-        Some(Value::Ratio(ratio)) => set_ratio(draft, &mut event, ratio),
-        Some(Value::Range(range)) => set_low_high(draft, &mut event, range),
-        Some(Value::SampledData) => draft.lose(VALUE, "no_target"),
+        Some(Value::Ratio(ratio)) => set_ratio(draft, found.element, &mut event, ratio),
+        Some(Value::Range(range)) => set_low_high(draft, found.element, &mut event, range),
+        Some(Value::SampledData) => draft.lose(found.element, "no_target"),
         Some(Value::Time(text) | Value::DateTime(text)) => {
-            event.source_value = Some(draft.cut(VALUE, text.to_cow(), SOURCE_VALUE));
+            event.source_value = Some(draft.cut(found.element, text.to_cow(), SOURCE_VALUE));
         }
         Some(Value::Period(period)) => {
             let day = |moment: Option<model::fhir::DateTime>| moment.map_or(String::new(), |at| at.date.to_string());
@@ -55,15 +56,20 @@ pub fn event_value<'d>(draft: &mut Draft<'d, '_>, found: &Found<'_, 'd>) -> Even
 }
 
 /// A text goes into both text columns; each has its own length.
-fn set_text<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, text: &Str<'d>) {
-    event.text = Some(draft.cut(VALUE, text.to_cow(), VALUE_AS_STRING));
-    event.source_value = Some(draft.cut(VALUE, text.to_cow(), SOURCE_VALUE));
+fn set_text<'d>(draft: &mut Draft<'d, '_>, element: &'static str, event: &mut EventValue<'d>, text: &Str<'d>) {
+    event.text = Some(draft.cut(element, text.to_cow(), VALUE_AS_STRING));
+    event.source_value = Some(draft.cut(element, text.to_cow(), SOURCE_VALUE));
 }
 
-fn set_quantity<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, quantity: &Quantity<'d>) {
+fn set_quantity<'d>(
+    draft: &mut Draft<'d, '_>,
+    element: &'static str,
+    event: &mut EventValue<'d>,
+    quantity: &Quantity<'d>,
+) {
     if let Some(number) = &quantity.value {
         event.number = Some(number.number());
-        event.source_value = Some(draft.cut(VALUE, number.to_cow(), SOURCE_VALUE));
+        event.source_value = Some(draft.cut(element, number.to_cow(), SOURCE_VALUE));
     }
     if let Some(comparator) = quantity.comparator.as_deref() {
         event.operator_concept_id = Some(value("comparator", comparator).unwrap_or(NO_MATCHING_CONCEPT));
@@ -79,7 +85,12 @@ fn set_quantity<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, quant
 }
 
 /// The normal range, or the first, where it has the value's unit.
-fn set_range(event: &mut EventValue<'_>, quantity: &Quantity<'_>, ranges: &[ReferenceRange<'_>]) {
+fn set_range(
+    draft: &mut Draft<'_, '_>,
+    event: &mut EventValue<'_>,
+    quantity: &Quantity<'_>,
+    ranges: &[ReferenceRange<'_>],
+) {
     let is_normal = |range: &&ReferenceRange<'_>| range.range_type.as_ref().is_some_and(|kind| kind.has_code("normal"));
     let Some(range) = ranges.iter().find(is_normal).or(ranges.first()) else {
         return;
@@ -95,31 +106,39 @@ fn set_range(event: &mut EventValue<'_>, quantity: &Quantity<'_>, ranges: &[Refe
     };
     event.range_low = bound(&range.low);
     event.range_high = bound(&range.high);
+    if event.range_low.is_none() && event.range_high.is_none() {
+        draft.lose("Observation.referenceRange", "no_target");
+    }
 }
 
-fn set_concept<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, concept: &CodeableConcept<'d>) {
+fn set_concept<'d>(
+    draft: &mut Draft<'d, '_>,
+    element: &'static str,
+    event: &mut EventValue<'d>,
+    concept: &CodeableConcept<'d>,
+) {
     if concept.coding.iter().all(|coding| coding.code.is_none()) {
         if let Some(text) = &concept.text {
-            set_text(draft, event, text);
+            set_text(draft, element, event, text);
         }
         return;
     }
-    let resolved = draft.resolve("Observation.valueCodeableConcept", concept, Priority::Clinical);
+    let resolved = draft.resolve(element, concept, Priority::Clinical);
     let preferred = resolved.targets.iter().find(|target| target.domain == Domain::MeasValue);
     event.concept_id = Some(preferred.map_or(resolved.concept_id(), |target| target.concept_id));
     event.source_value = resolved.source_value;
 }
 
 /// A titer is known by what stands below its line; any other ratio is a quotient.
-fn set_ratio<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, ratio: &Ratio<'d>) {
+fn set_ratio<'d>(draft: &mut Draft<'d, '_>, element: &'static str, event: &mut EventValue<'d>, ratio: &Ratio<'d>) {
     let above = ratio.numerator.as_ref().and_then(|quantity| quantity.value.as_ref());
     let below = ratio.denominator.as_ref().and_then(|quantity| quantity.value.as_ref());
     let (Some(above), Some(below)) = (above, below) else {
-        draft.lose(VALUE, "no_target");
+        draft.lose(element, "no_target");
         return;
     };
     let text = format!("{}:{}", above.literal(), below.literal());
-    event.source_value = Some(draft.cut(VALUE, text.into(), SOURCE_VALUE));
+    event.source_value = Some(draft.cut(element, text.into(), SOURCE_VALUE));
     let unit = |quantity: &Option<Quantity<'d>>| {
         quantity.as_ref().and_then(|quantity| quantity.code.clone().or_else(|| quantity.unit.clone()))
     };
@@ -133,14 +152,14 @@ fn set_ratio<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, ratio: &
                 _ => return,
             };
             event.unit_concept_id = Some(draft.context.vocabulary.unit(None, &unit));
-            event.unit_source_value = Some(draft.cut(VALUE, unit.into(), SOURCE_VALUE));
+            event.unit_source_value = Some(draft.cut(element, unit.into(), SOURCE_VALUE));
         }
-        _ => draft.lose(VALUE, "no_target"),
+        _ => draft.lose(element, "no_target"),
     }
 }
 
 /// The mean of both ends, or the one end with its operator.
-fn set_low_high<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, range: &Range<'d>) {
+fn set_low_high<'d>(draft: &mut Draft<'d, '_>, element: &'static str, event: &mut EventValue<'d>, range: &Range<'d>) {
     let low = range.low.as_ref().and_then(|quantity| quantity.value.as_ref());
     let high = range.high.as_ref().and_then(|quantity| quantity.value.as_ref());
     let text = format!("{}-{}", low.map_or("", |value| value.literal()), high.map_or("", |value| value.literal()));
@@ -155,11 +174,11 @@ fn set_low_high<'d>(draft: &mut Draft<'d, '_>, event: &mut EventValue<'d>, range
             event.operator_concept_id = Some(rule::OPERATOR_LESS_OR_EQUAL);
         }
         (None, None) => {
-            draft.lose(VALUE, "no_target");
+            draft.lose(element, "no_target");
             return;
         }
     }
-    event.source_value = Some(draft.cut(VALUE, text.into(), SOURCE_VALUE));
+    event.source_value = Some(draft.cut(element, text.into(), SOURCE_VALUE));
     let with_unit =
         [&range.low, &range.high].into_iter().flatten().find(|end| end.code.is_some() || end.unit.is_some());
     if let Some(quantity) = with_unit

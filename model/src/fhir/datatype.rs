@@ -178,19 +178,6 @@ pub struct Meta<'a> {
     pub last_updated: Option<DateTime>,
 }
 
-/// A resource within a resource: the elements by which it is found and, for a Medication, its code.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"), expecting = "an object")]
-pub struct Contained<'a> {
-    /// `Medication`, `Practitioner`, …
-    pub resource_type: Option<Str<'a>>,
-    /// The id that `#id` refers to.
-    pub id: Option<Str<'a>>,
-    /// `Medication.code`; other types may have another shape here, which is not looked at.
-    #[serde(default, deserialize_with = "medication_code")]
-    pub code: Option<CodeableConcept<'a>>,
-}
-
 /// How a drug is taken.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"), expecting = "an object")]
@@ -210,15 +197,4 @@ pub struct Dosage<'a> {
 pub struct DoseAndRate<'a> {
     /// `doseQuantity`
     pub dose_quantity: Option<Quantity<'a>>,
-}
-
-/// `code` is a `code` in some resource types and a CodeableConcept in a Medication.
-fn medication_code<'de: 'a, 'a, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<CodeableConcept<'a>>, D::Error> {
-    let raw = sonic_rs::LazyValue::<'de>::deserialize(deserializer)?.as_raw_cow();
-    match raw {
-        std::borrow::Cow::Borrowed(text) if text.starts_with('{') => Ok(sonic_rs::from_str(text).ok()),
-        _ => Ok(None),
-    }
 }

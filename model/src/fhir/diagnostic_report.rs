@@ -1,8 +1,8 @@
-//! DiagnosticReport: as much as is needed to tell a sound one; its results are Observations of their own.
+//! DiagnosticReport. Its results are Observations of their own.
 
 use serde::Deserialize;
 
-use super::{CodeableConcept, DateTime, Extension, Meta, Period, Reference, Str};
+use super::{Attachment, CodeableConcept, DateTime, Extension, Meta, Period, Reference, Str};
 
 /// The findings of a diagnostic service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +19,9 @@ pub struct DiagnosticReport<'a> {
     pub modifier_extension: Vec<Extension<'a>>,
     /// `registered`, `partial`, `preliminary`, `final`, …
     pub status: Option<Str<'a>>,
+    /// Which service: laboratory, radiology, …
+    #[serde(default)]
+    pub category: Vec<CodeableConcept<'a>>,
     /// What kind of report.
     #[serde(default)]
     pub code: CodeableConcept<'a>,
@@ -32,9 +35,17 @@ pub struct DiagnosticReport<'a> {
     pub effective_period: Option<Period>,
     /// When this version became available.
     pub issued: Option<DateTime>,
+    /// Who is responsible.
+    #[serde(default)]
+    pub performer: Vec<Reference<'a>>,
+    /// The language.
+    pub language: Option<Str<'a>>,
     /// The conclusion in words.
     pub conclusion: Option<Str<'a>>,
     /// The conclusion in codes.
     #[serde(default)]
     pub conclusion_code: Vec<CodeableConcept<'a>>,
+    /// The whole report as it was issued.
+    #[serde(default)]
+    pub presented_form: Vec<Attachment<'a>>,
 }

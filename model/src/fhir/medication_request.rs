@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{CodeableConcept, Contained, DateTime, Dosage, Extension, Meta, Period, Quantity, Reference, Str};
+use super::{CodeableConcept, DateTime, Dosage, Extension, Meta, Period, Quantity, Reference, Str};
 
 /// An order for a drug.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -14,9 +14,6 @@ pub struct MedicationRequest<'a> {
     pub meta: Option<Meta<'a>>,
     /// Rules that a reader must know to understand the resource.
     pub implicit_rules: Option<Str<'a>>,
-    /// Resources within, such as the Medication.
-    #[serde(default)]
-    pub contained: Vec<Contained<'a>>,
     /// Extensions that change the meaning.
     #[serde(default)]
     pub modifier_extension: Vec<Extension<'a>>,

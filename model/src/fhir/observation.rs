@@ -79,6 +79,9 @@ pub struct Observation<'a> {
     /// Observations that belong to this one.
     #[serde(default)]
     pub has_member: Vec<Reference<'a>>,
+    /// What it was computed from.
+    #[serde(default)]
+    pub derived_from: Vec<Reference<'a>>,
     /// Results within this observation.
     #[serde(default)]
     pub component: Vec<Component<'a>>,

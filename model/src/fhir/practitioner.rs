@@ -41,6 +41,13 @@ pub struct Qualification<'a> {
 pub struct PractitionerRole<'a> {
     /// The logical id.
     pub id: Option<Str<'a>>,
+    /// Rules that a reader must know to understand the resource.
+    pub implicit_rules: Option<Str<'a>>,
+    /// Extensions that change the meaning.
+    #[serde(default)]
+    pub modifier_extension: Vec<Extension<'a>>,
+    /// Whether the role is in use.
+    pub active: Option<bool>,
     /// Who.
     pub practitioner: Option<Reference<'a>>,
     /// Where.

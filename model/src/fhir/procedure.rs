@@ -44,6 +44,20 @@ pub struct Procedure<'a> {
     /// Where on the body.
     #[serde(default)]
     pub body_site: Vec<CodeableConcept<'a>>,
+    /// Devices that were implanted, removed or changed.
+    #[serde(default)]
+    pub focal_device: Vec<FocalDevice<'a>>,
+    /// Devices and other things that were used.
+    #[serde(default)]
+    pub used_reference: Vec<Reference<'a>>,
+}
+
+/// A device that was implanted, removed or changed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"), expecting = "an object")]
+pub struct FocalDevice<'a> {
+    /// The device.
+    pub manipulated: Option<Reference<'a>>,
 }
 
 /// Who did a procedure.

@@ -22,6 +22,17 @@ struct Source {
 const EVENTS: &[&str] =
     &["condition_occurrence", "procedure_occurrence", "drug_exposure", "device_exposure", "measurement", "observation"];
 
+/// What a DiagnosticReport makes: its conclusion, in words and in codes.
+const REPORTS: &[&str] = &[
+    "note",
+    "condition_occurrence",
+    "procedure_occurrence",
+    "drug_exposure",
+    "device_exposure",
+    "measurement",
+    "observation",
+];
+
 const SOURCES: &[Source] = &[
     Source {
         resource_type: "Patient",
@@ -93,7 +104,39 @@ const SOURCES: &[Source] = &[
         start: &["effective_datetime", "issued_datetime"],
         end: &[],
         code: None,
-        targets: &["note"],
+        targets: REPORTS,
+    },
+    Source {
+        resource_type: "MedicationStatement",
+        flat: "medication_statement",
+        start: &["effective_start", "asserted_datetime"],
+        end: &[],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "MedicationAdministration",
+        flat: "medication_administration",
+        start: &["effective_start"],
+        end: &[],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "MedicationDispense",
+        flat: "medication_dispense",
+        start: &["handed_over_datetime", "prepared_datetime"],
+        end: &[],
+        code: Some("code"),
+        targets: EVENTS,
+    },
+    Source {
+        resource_type: "Specimen",
+        flat: "specimen",
+        start: &["collected_datetime", "received_datetime"],
+        end: &[],
+        code: Some("type"),
+        targets: &["specimen"],
     },
 ];
 
@@ -154,6 +197,7 @@ fn target(table: &str) -> Target {
         "measurement" => {
             ("measurement_id", "measurement_date", "measurement_datetime", None, Some("measurement_source_value"))
         }
+        "specimen" => ("specimen_id", "specimen_date", "specimen_datetime", None, Some("specimen_source_value")),
         "note" => ("note_id", "note_date", "note_datetime", None, None),
         _ => ("observation_id", "observation_date", "observation_datetime", None, Some("observation_source_value")),
     };
@@ -282,7 +326,11 @@ fn events(all: &mut Vec<Question>, contents: &Contents, source: &Source, flat: &
             "t.visit_occurrence_id is distinct from v.omop_id",
         );
     }
-    let start = first_of(source.start);
+    // An onset told as an age is computed from the birth: no day of the resource is its start.
+    let start = match contents.has_columns(flat, &["onset_age"]) {
+        true => format!("case when f.onset_age is null then {} end", first_of(source.start)),
+        false => first_of(source.start),
+    };
     let written = source.start.join("` or `");
     ask(
         "crossModelDate",
@@ -321,7 +369,10 @@ fn events(all: &mut Vec<Question>, contents: &Contents, source: &Source, flat: &
             source_value,
             format!("The source value is `{flat}.{code}`; a resource with several codings may use another one."),
             Vec::new(),
-            &format!("f.{code} is not null and x.part not like 'component%' and x.part not like 'reaction%'"),
+            &format!(
+                "f.{code} is not null and x.part not like 'component%' and x.part not like 'reaction%' \
+                 and x.part not like 'device%'"
+            ),
             &format!("t.{source_value} is distinct from substr(f.{code}, 1, 50)"),
         );
     }
