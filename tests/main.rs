@@ -17,3 +17,5 @@ mod pipeline;
 mod reader;
 /// Real FHIR from the reference data.
 mod real_input;
+/// ViewDefinitions of users, and the suite of SQL on FHIR.
+mod view;
