@@ -17,5 +17,7 @@ mod pipeline;
 mod reader;
 /// Real FHIR from the reference data.
 mod real_input;
+/// ViewDefinitions of users, and the suite of SQL on FHIR.
+mod view;
 /// The user's vocabulary: imported, used, described, compared.
 mod vocabulary;

@@ -9,6 +9,7 @@ use lake::Lake;
 
 use crate::config::Config;
 
+mod conformance;
 mod etl;
 mod generate;
 mod query;
@@ -84,6 +85,8 @@ enum Command {
     Query(query::Arguments),
     /// Import, describe or compare OMOP vocabularies
     Vocabulary(vocabulary::Arguments),
+    /// Run the test suites of specifications
+    Conformance(conformance::Arguments),
 }
 
 /// How a subcommand ended, when it could be done.
@@ -109,6 +112,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Validate(command) => validate::run(global, config, command).await,
         Command::Query(command) => query::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
+        Command::Conformance(command) => conformance::run(global, command),
     }
 }
 

@@ -138,7 +138,7 @@ fn merge_environment(settings: &mut Table, variables: impl Iterator<Item = (Stri
     for (name, text) in variables {
         let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
         // Names that tests and scripts use for themselves are not settings.
-        if rest.starts_with("REQUIRE_") || rest.starts_with("TEST_") {
+        if rest.starts_with("REQUIRE_") || rest.starts_with("TEST_") || rest == "BIN" {
             continue;
         }
         let lower = rest.to_lowercase();
@@ -188,6 +188,7 @@ mod tests {
         let variable = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into_iter();
         merge_environment(&mut settings, variable("HEALTHLAKE_GENERATE_PATIENTS", "7")).unwrap();
         merge_environment(&mut settings, variable("HEALTHLAKE_ETL_KEEP_RAW", "true")).unwrap();
+        merge_environment(&mut settings, variable("HEALTHLAKE_BIN", "healthlake")).unwrap();
         let config: Config = settings.clone().try_into().unwrap();
         assert_eq!((config.generate.patients, config.etl.keep_raw), (7, true));
 
