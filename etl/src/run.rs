@@ -310,7 +310,7 @@ impl<'l> Loading<'l> {
             survey: &self.survey,
             existing: self.existing.as_ref(),
             locations: &locations,
-            rules: rules(self.options, self.vocabulary.version(), &self.views),
+            rules: rules(self.options, &self.vocabulary.identity(), &self.views),
         };
         let workers = pass::over(self.sources, &self.meter, workers, |worker: &mut Worker, block| {
             self.meter.advance(worker.take(block, &shared)?);

@@ -33,6 +33,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The row of the `vocabulary` table that tells the release of the whole.
 const WHOLE: &str = "None";
+/// The release of a vocabulary that does not say it.
+const UNKNOWN_RELEASE: &str = "unknown release";
 
 /// The concepts in memory, ready for look-up.
 pub struct Vocabulary {
@@ -41,6 +43,8 @@ pub struct Vocabulary {
     ingredient: Option<u16>,
     ucum: Option<u16>,
     is_in_lake: bool,
+    /// The snapshots that it was read from.
+    state: Option<u64>,
 }
 
 /// The index's numbers of vocabularies by the names that FHIR has for them: URI, `urn:oid:…`, or the vocabulary's own
@@ -148,6 +152,7 @@ impl Vocabulary {
             ingredient: index.class_number("Ingredient"),
             ucum: index.vocabulary_number("UCUM"),
             is_in_lake: false,
+            state: None,
             index,
         }
     }
@@ -155,6 +160,11 @@ impl Vocabulary {
     /// The release: the `None` row of the `vocabulary` table, or the starter's version.
     pub fn version(&self) -> &str {
         &self.index.names().version
+    }
+
+    /// What tells this vocabulary from another one of the same release, such as one with other local codes.
+    pub fn identity(&self) -> String {
+        self.state.map_or_else(|| self.version().to_owned(), |state| format!("{} {state:016x}", self.version()))
     }
 
     /// False when the starter has yet to be written to the lake, see [`write_starter`].

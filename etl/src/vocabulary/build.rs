@@ -118,7 +118,9 @@ impl IndexBuilder {
     /// Adds what the `vocabulary` table says of a vocabulary; `None` is the release of the whole.
     pub fn add_vocabulary(&mut self, vocabulary_id: &str, reference: &str, version: &str) {
         if vocabulary_id == super::WHOLE {
-            version.clone_into(&mut self.version);
+            if !version.is_empty() {
+                version.clone_into(&mut self.version);
+            }
         } else if ["http:", "https:", "urn:"].iter().any(|scheme| reference.starts_with(scheme)) {
             self.references.push((vocabulary_id.to_owned(), reference.to_owned()));
         }

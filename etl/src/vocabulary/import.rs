@@ -95,7 +95,7 @@ pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcom
     let mut transaction = lake.begin(stamp).await?;
     if let Some(properties) = transaction.already_committed() {
         let outcome = properties.get(OUTCOME).and_then(|text| serde_json::from_str(text).ok());
-        return Ok(ImportOutcome { already_committed: true, ..outcome.unwrap_or_default() });
+        return opened(lake, ImportOutcome { already_committed: true, ..outcome.unwrap_or_default() }).await;
     }
     let bad = BadLines::new(options.max_bad_lines);
     let local = LocalMap::read(&maps, &bad)?;
@@ -127,10 +127,14 @@ pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcom
     (outcome.bad_lines, outcome.first_bad_lines) = bad.finish();
     transaction.set_property(OUTCOME, serde_json::to_string(&outcome).unwrap_or_default());
     transaction.commit().await?;
+    opened(lake, outcome).await
+}
+
+/// Makes the index, so that the first run need not, and says what it is.
+async fn opened(lake: &Lake, outcome: ImportOutcome) -> Result<ImportOutcome> {
     let vocabulary = Vocabulary::load(lake).await?;
-    outcome.version = vocabulary.version().to_owned();
-    outcome.index_bytes = vocabulary.size_bytes() as u64;
-    Ok(outcome)
+    let (version, index_bytes) = (vocabulary.version().to_owned(), vocabulary.size_bytes() as u64);
+    Ok(ImportOutcome { version, index_bytes, ..outcome })
 }
 
 /// How the lake keeps a table of the vocabulary.
@@ -358,7 +362,7 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096\n";
         assert_eq!(cache, 1);
         let again = import(&lake, &options(folder.path())).await.unwrap();
         assert!(again.already_committed);
-        assert_eq!((again.rows, again.lacking), (outcome.rows.clone(), outcome.lacking.clone()));
+        assert_eq!(again, ImportOutcome { already_committed: true, ..outcome.clone() });
         let loaded = Vocabulary::load(&lake).await.unwrap();
         assert!(loaded.is_in_lake());
         assert_eq!(loaded.len() as u64, outcome.rows["concept"]);
@@ -394,6 +398,7 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096\n";
         options.local_maps = vec![LocalMapFile { path: folder.path().join("map.txt"), vocabulary_id: None }];
         let without = import(&lake, &options).await.unwrap();
         assert_eq!((without.local_concepts, without.without_code_system), (1, vec!["LAB".to_owned()]));
+        let before = Vocabulary::load(&lake).await.unwrap().identity();
         options.code_systems = vec![("LAB".into(), "http://hospital.example/lab".into())];
         import(&lake, &options).await.unwrap();
         let loaded = Vocabulary::load(&lake).await.unwrap();
@@ -402,6 +407,8 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096\n";
         let found = loaded.resolve(&coded, super::super::Priority::Clinical);
         assert_eq!(found.concept_id(), 439224);
         assert!(found.source_concept_id.is_some_and(|id| id >= super::super::watch::FIRST_CUSTOM));
+        // Other local codes of the same release make resources be mapped anew.
+        assert_ne!(loaded.identity(), before);
         assert_eq!(count(&lake, "select 1 from vocabulary.source_to_concept_map where source_concept_id > 0").await, 1);
         options.code_systems = vec![("LIB".into(), "http://hospital.example/lab".into())];
         let message = import(&lake, &options).await.unwrap_err().to_string();

@@ -18,7 +18,7 @@ use super::cache;
 use super::import::{TABLES, find_files, spec};
 use super::index::Index;
 use super::table_file::{BadLines, TableFile};
-use super::{Vocabulary, WHOLE};
+use super::{UNKNOWN_RELEASE, Vocabulary, WHOLE};
 use crate::Result;
 
 const STARTER: &str = "starter ";
@@ -69,6 +69,7 @@ impl Vocabulary {
     pub fn of_folder(folder: &Path, bad: &BadLines) -> Result<Vocabulary> {
         let files = find_files(folder)?;
         let mut builder = IndexBuilder::default();
+        builder.set_version(UNKNOWN_RELEASE);
         for (name, _) in INDEXED {
             let table = model::omop::table(name).expect("the vocabulary's tables are part of the CDM");
             if let Some(path) = files.get(name) {
@@ -96,7 +97,7 @@ impl Vocabulary {
             let state = state(lake).await?;
             let path = cache::path(lake, state);
             if let Some(index) = cache::read(&path)? {
-                return Ok(Vocabulary { is_in_lake: true, ..Vocabulary::new(index) });
+                return Ok(Vocabulary::of_state(index, state));
             }
             let session = lake.session(&AsOf::Latest).await?;
             let version = version(&session).await?;
@@ -108,9 +109,13 @@ impl Vocabulary {
             // Somebody may have imported another vocabulary meanwhile: then the index is of neither.
             if self::state(lake).await? == state {
                 cache::write(&path, &index)?;
-                return Ok(Vocabulary { is_in_lake: true, ..Vocabulary::new(index) });
+                return Ok(Vocabulary::of_state(index, state));
             }
         }
+    }
+
+    fn of_state(index: Index, state: u64) -> Vocabulary {
+        Vocabulary { is_in_lake: true, state: Some(state), ..Vocabulary::new(index) }
     }
 }
 
@@ -211,7 +216,7 @@ async fn version(session: &SessionContext) -> Result<String> {
         version = (0..rows).find(|row| !text.is_null(*row)).map(|row| text.value(row).to_owned()).or(version.take());
     })
     .await?;
-    Ok(version.unwrap_or_else(|| "unknown release".to_owned()))
+    Ok(version.unwrap_or_else(|| UNKNOWN_RELEASE.to_owned()))
 }
 
 /// Runs a query and shows its rows batch by batch, every text as plain UTF-8.
