@@ -5,6 +5,8 @@
 mod cli;
 /// Killed runs, and two writers at once.
 mod crash;
+/// Comma-separated files by a mapping.
+mod csv_input;
 /// Bad records and bad files: one clear message each, the rest goes on.
 mod dirty_input;
 /// The built program in a folder of its own.

@@ -64,6 +64,8 @@ pub struct Etl {
     pub keep_raw: bool,
     pub medication_request_policy: etl::MedicationRequestPolicy,
     pub keep_address: bool,
+    pub omop_table: String,
+    pub no_omop: bool,
     pub complete: bool,
 }
 

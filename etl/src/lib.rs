@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod backfill;
+mod conversion;
 mod derive;
 mod document;
+mod edge;
 #[cfg(test)]
 mod end_to_end;
 mod error;
@@ -19,11 +22,15 @@ mod run;
 mod skim;
 mod spill;
 mod survey;
+mod table_choice;
 mod transform;
 mod view;
 pub mod vocabulary;
 
+pub use backfill::{Backfill, backfill, kept_sources};
+pub use edge::{Completeness, Edge, edges};
 pub use error::{Error, Result};
 pub use map::MedicationRequestPolicy;
 pub use pass::Progress;
 pub use run::{Options, Outcome, run};
+pub use table_choice::TableChoice;

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Resource;
 use crate::reference::References;
+use crate::table_choice::TableChoice;
 use crate::vocabulary::Vocabulary;
 
 use draft::Draft;
@@ -59,6 +60,8 @@ pub struct Context<'c> {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city in `location`; without it only state, zip3, county and country.
     pub keep_address: bool,
+    /// Tables that the run forces.
+    pub table_choice: &'c TableChoice,
     /// The day up to which the source is known: the end of a stay that has none.
     pub extraction_date: NaiveDate,
     /// Answers which OMOP row a reference of this resource leads to.
@@ -211,6 +214,7 @@ mod tests {
             vocabulary,
             medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
             keep_address: false,
+            table_choice: &TableChoice::default(),
             extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).unwrap(),
             references: &references,
         };

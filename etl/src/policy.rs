@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use crate::map::{Context, MedicationRequestPolicy};
 use crate::reference::References;
+use crate::table_choice::TableChoice;
 use crate::vocabulary::Vocabulary;
 
 /// What decides rows beside the resources themselves.
@@ -16,6 +17,10 @@ pub struct Policy<'p> {
     pub medication_request_policy: MedicationRequestPolicy,
     /// Keeps street and city.
     pub keep_address: bool,
+    /// Tables that the run forces.
+    pub table_choice: &'p TableChoice,
+    /// Writes no OMOP rows.
+    pub no_omop: bool,
     /// The day up to which the source is known.
     pub extraction_date: NaiveDate,
 }
@@ -28,6 +33,7 @@ impl Policy<'_> {
             vocabulary: self.vocabulary,
             medication_request_policy: self.medication_request_policy,
             keep_address: self.keep_address,
+            table_choice: self.table_choice,
             extraction_date: self.extraction_date,
             references,
         }

@@ -5,14 +5,15 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime};
 use lake::{KeySet, Lake, Stamp, TableName, Transaction, WrittenFiles};
 use model::omop::{self, Lineage, Row};
-use model::quality::{ACCOUNTING, Accounting, CROSSWALK, MAPPING_COVERAGE};
+use model::quality::{ACCOUNTING, ANOMALY, Accounting, CONCEPT_CHECK, CROSSWALK, LOSS, MAPPING_COVERAGE};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::account::Account;
+use crate::conversion::Mapping;
 use crate::derive::{self, Spans};
 use crate::error::{Error, Result};
 use crate::existing::{self, Existing};
@@ -24,8 +25,9 @@ use crate::policy::Policy;
 use crate::preceding;
 use crate::spill::Spill;
 use crate::survey;
+use crate::table_choice::TableChoice;
 use crate::transform::{Shared, Worker, compile_views};
-use crate::vocabulary::{self, Vocabulary};
+use crate::vocabulary::{self, ConceptCheck, Vocabulary};
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
 const MAPPING_VERSION: u64 = 1;
@@ -52,6 +54,12 @@ pub struct Options {
     pub keep_address: bool,
     /// The input is all that the source has: what an earlier run took from it and is not there now is taken away.
     pub complete: bool,
+    /// A folder of comma-separated files and the mapping that makes resources of their rows, in place of `sources`.
+    pub rows: Option<(String, String)>,
+    /// Tables that events of a resource type are forced into.
+    pub table_choice: TableChoice,
+    /// Writes `fhir`, `raw` and `quality` only.
+    pub no_omop: bool,
     /// Threads that read, and threads that write.
     pub threads: usize,
 }
@@ -77,6 +85,9 @@ pub struct Outcome {
     pub bytes: u64,
     /// The release of the vocabulary.
     pub vocabulary_version: String,
+    /// Concepts of the mapping rules that are not in the loaded vocabulary as they should be.
+    #[serde(default)]
+    pub concept_warnings: Vec<String>,
     /// True when the same run had been committed before; nothing was done.
     pub already_committed: bool,
 }
@@ -87,15 +98,38 @@ pub struct Outcome {
 /// The input cannot be read, or the lake refuses; nothing is visible then. Bad records are no error: they are counted
 /// in the outcome and stand in `quality.rejected`.
 pub async fn run(lake: &Lake, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome> {
-    let sources = Sources::find(&options.sources)?;
+    let sources = match &options.rows {
+        Some((folder, mapping)) => Sources::rows(folder, &Mapping::open(mapping)?)?,
+        None => Sources::find(&options.sources)?,
+    };
+    load(lake, options, &sources, Again::default(), progress).await
+}
+
+/// What a run over resources that the lake kept does in another way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Again {
+    /// Writes also what is as an earlier run left it.
+    pub remap: bool,
+    /// The day up to which the source is known, where it is not that of the run.
+    pub extraction_date: Option<NaiveDate>,
+}
+
+/// Loads the files of a run.
+pub(crate) async fn load(
+    lake: &Lake,
+    options: &Options,
+    sources: &Sources,
+    again: Again,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Outcome> {
     let stamp =
-        Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint: fingerprint(&sources, options)? };
+        Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint: fingerprint(sources, options)? };
     let mut transaction = lake.begin(stamp).await?;
     if let Some(outcome) = transaction.already_committed().and_then(|properties| properties.get(OUTCOME)) {
         let outcome: Outcome = serde_json::from_str(outcome).unwrap_or_default();
         return Ok(Outcome { already_committed: true, ..outcome });
     }
-    let loading = Loading::prepare(lake, options, &sources, progress).await?;
+    let loading = Loading::prepare(lake, options, sources, again, progress).await?;
     let (outcome, mut transaction) = loading.load(&mut transaction).await.map(|outcome| (outcome, transaction))?;
     let json = serde_json::to_string(&outcome).unwrap_or_default();
     transaction.set_property(OUTCOME, json);
@@ -121,22 +155,29 @@ fn fingerprint(sources: &Sources, options: &Options) -> Result<String> {
     hash.update(options.source_id.as_bytes());
     hash.update(&rules(options, "").to_le_bytes());
     hash.update(&[u8::from(options.keep_raw), u8::from(options.complete)]);
+    hash.update(&sources.mapping_hash.to_le_bytes());
     Ok(format!("{:016x}", hash.digest()))
 }
 
 /// A hash of everything beside a resource's content and its references that decides its rows.
 fn rules(options: &Options, vocabulary: &str) -> u64 {
-    let policy = options.medication_request_policy;
-    xxh3_64(format!("{MAPPING_VERSION} {policy:?} {} {vocabulary}", options.keep_address).as_bytes())
+    let Options { medication_request_policy, keep_address, table_choice, no_omop, .. } = options;
+    let mut text = format!("{MAPPING_VERSION} {medication_request_policy:?} {keep_address} {vocabulary}");
+    if *table_choice != TableChoice::default() || *no_omop {
+        text += &format!(" {table_choice:?} {no_omop}");
+    }
+    xxh3_64(text.as_bytes())
 }
 
-fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
+fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary, again: Again) -> Policy<'p> {
     Policy {
         source_id: &options.source_id,
         vocabulary,
         medication_request_policy: options.medication_request_policy,
         keep_address: options.keep_address,
-        extraction_date: options.started_at.date(),
+        table_choice: &options.table_choice,
+        no_omop: options.no_omop,
+        extraction_date: again.extraction_date.unwrap_or(options.started_at.date()),
     }
 }
 
@@ -145,8 +186,10 @@ struct Loading<'l> {
     lake: &'l Lake,
     options: &'l Options,
     sources: &'l Sources,
+    again: Again,
     meter: Meter<'l>,
     vocabulary: Vocabulary,
+    concepts: Vec<ConceptCheck>,
     survey: survey::Survey,
     existing: Option<Existing>,
 }
@@ -167,12 +210,14 @@ impl<'l> Loading<'l> {
         lake: &'l Lake,
         options: &'l Options,
         sources: &'l Sources,
+        again: Again,
         progress: &'l (dyn Fn(Progress) + Sync),
     ) -> Result<Self> {
         let meter = Meter::new(sources.size_bytes() * 2, progress);
         let vocabulary = Vocabulary::load(lake).await?;
+        let concepts = vocabulary::self_check(lake, &vocabulary).await?;
         let holds_something = existing::holds_something(lake).await?;
-        let policy = policy(options, &vocabulary);
+        let policy = policy(options, &vocabulary, again);
         // The passes block this task on purpose: the run has nothing else to do meanwhile.
         let mut survey = survey::survey(sources, &meter, &policy, holds_something, options.threads.max(1))?;
         let existing = if holds_something {
@@ -187,7 +232,7 @@ impl<'l> Loading<'l> {
             None
         };
         survey.place_parts();
-        Ok(Loading { lake, options, sources, meter, vocabulary, survey, existing })
+        Ok(Loading { lake, options, sources, again, meter, vocabulary, concepts, survey, existing })
     }
 
     async fn load(&self, transaction: &mut Transaction) -> Result<Outcome> {
@@ -249,6 +294,7 @@ impl<'l> Loading<'l> {
             skipped: self.sources.skipped.clone(),
             bytes: self.sources.size_bytes(),
             vocabulary_version: self.vocabulary.version().to_owned(),
+            concept_warnings: self.concepts.iter().filter_map(ConceptCheck::warning).collect(),
             already_committed: false,
         })
     }
@@ -274,11 +320,12 @@ impl<'l> Loading<'l> {
         let locations = Mutex::new(known);
         let shared = Shared {
             sources: self.sources,
-            policy: policy(self.options, &self.vocabulary),
+            policy: policy(self.options, &self.vocabulary, self.again),
             survey: &self.survey,
             existing: self.existing.as_ref(),
             locations: &locations,
             rules: rules(self.options, self.vocabulary.version()),
+            remap: self.again.remap,
         };
         let workers = pass::over(self.sources, &self.meter, workers, |worker: &mut Worker, block| {
             self.meter.advance(worker.take(block, &shared)?);
@@ -318,9 +365,10 @@ impl<'l> Loading<'l> {
             sink.trace("observation_period", id, ("Patient", &patient), None, "");
             sink.flush(false)?;
         }
-        let source =
-            derive::cdm_source(&self.options.source_id, self.options.started_at.date(), self.vocabulary.version());
-        sink.omop_row(&Row::from(source));
+        if !self.options.no_omop {
+            let (source_id, today) = (&self.options.source_id, self.options.started_at.date());
+            sink.omop_row(&Row::from(derive::cdm_source(source_id, today, self.vocabulary.version())));
+        }
         let gone = gone.clone();
         for (table, files) in sink.close()?.by_table {
             *rows.entry(table.to_string()).or_default() += files.row_count();
@@ -329,7 +377,9 @@ impl<'l> Loading<'l> {
                     crosswalk.extend(files);
                 }
             } else if table.name == "cdm_source" {
-                transaction.replace(&table, files);
+                if !self.options.no_omop {
+                    transaction.replace(&table, files);
+                }
             } else if table.name == "observation_period" {
                 put(transaction, &table, "observation_period_id", gone.clone(), files).await?;
             }
@@ -348,6 +398,9 @@ impl<'l> Loading<'l> {
         for (table, batch) in [
             (&ACCOUNTING, account.accounting_rows(run_id, source_id)?),
             (&MAPPING_COVERAGE, account.coverage_rows(run_id, source_id)?),
+            (&LOSS, account.loss_rows(run_id, source_id)?),
+            (&ANOMALY, account.anomaly_rows(run_id, source_id, &self.vocabulary)?),
+            (&CONCEPT_CHECK, vocabulary::check_rows(&self.concepts, run_id, self.vocabulary.version())?),
         ] {
             let spec = load::quality_spec(table);
             let mut writer = transaction.writer(&spec).await?;

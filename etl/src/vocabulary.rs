@@ -4,18 +4,22 @@
 //! then answers every look-up from memory.
 
 mod domain;
+mod finding;
 mod import;
 mod index;
 mod resolution;
+mod self_check;
 mod stored;
 
 use std::collections::HashMap;
 
 pub use domain::Domain;
+pub(crate) use finding::Finding;
 pub use import::{ImportOutcome, import};
 pub use index::Concept;
 use index::Index;
 pub use resolution::{Priority, Resolution, Target};
+pub(crate) use self_check::{ConceptCheck, check_rows, self_check};
 pub use stored::{Info, info, write_starter};
 
 /// The concepts in memory, ready for look-up.

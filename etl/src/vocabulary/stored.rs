@@ -159,7 +159,11 @@ async fn version(session: &SessionContext) -> Result<String> {
 }
 
 /// Runs a query and shows its rows batch by batch, every text as plain UTF-8.
-async fn for_each(session: &SessionContext, sql: &str, mut each: impl FnMut(&RecordBatch, usize)) -> Result<()> {
+pub(super) async fn for_each(
+    session: &SessionContext,
+    sql: &str,
+    mut each: impl FnMut(&RecordBatch, usize),
+) -> Result<()> {
     let mut stream = session.sql(sql).await?.execute_stream().await?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
