@@ -9,6 +9,8 @@ mod crash;
 mod csv_input;
 /// Bad records and bad files: one clear message each, the rest goes on.
 mod dirty_input;
+/// From a row to its resource, and from a resource to its rows.
+mod explain;
 /// The built program in a folder of its own.
 mod healthlake;
 /// What the repository promises about its own structure.

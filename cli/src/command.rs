@@ -10,6 +10,7 @@ use lake::Lake;
 use crate::config::Config;
 
 mod etl;
+mod explain;
 mod generate;
 mod query;
 mod run;
@@ -82,6 +83,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Ask the lake in SQL
     Query(query::Arguments),
+    /// Tell which resource, rule and concept path made a row, and what became of a resource
+    Explain(explain::Arguments),
     /// Import or describe the OMOP vocabulary
     Vocabulary(vocabulary::Arguments),
 }
@@ -108,6 +111,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Sql(command) => sql::run(global, config, command).await,
         Command::Validate(command) => validate::run(global, config, command).await,
         Command::Query(command) => query::run(global, config, command).await,
+        Command::Explain(command) => explain::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
     }
 }

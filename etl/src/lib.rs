@@ -10,6 +10,7 @@ mod edge;
 mod end_to_end;
 mod error;
 mod existing;
+mod explain;
 mod extract;
 mod id_set;
 mod load;
@@ -30,6 +31,9 @@ pub mod vocabulary;
 pub use backfill::{Backfill, backfill, kept_sources};
 pub use edge::{Completeness, Edge, edges};
 pub use error::{Error, Result};
+pub use explain::{
+    CodeStory, Explanation, MadeRow, Question, Refusal, Story, Target as ConceptTarget, TriedCoding, explain,
+};
 pub use map::MedicationRequestPolicy;
 pub use pass::Progress;
 pub use run::{Options, Outcome, run};
