@@ -3,6 +3,8 @@
 
 /// Messages, help and exit codes.
 mod cli;
+/// The scorecard, the manifest, and what each run records of itself.
+mod conformance;
 /// Killed runs, and two writers at once.
 mod crash;
 /// Comma-separated files by a mapping.

@@ -9,6 +9,7 @@ use lake::Lake;
 
 use crate::config::Config;
 
+mod conformance;
 mod etl;
 mod explain;
 mod generate;
@@ -85,6 +86,8 @@ enum Command {
     Query(query::Arguments),
     /// Tell which resource, rule and concept path made a row, and what became of a resource
     Explain(explain::Arguments),
+    /// Show how the statements of the HL7 FHIR-to-OMOP guide stand, and write manifest.json
+    Conformance(conformance::Arguments),
     /// Import or describe the OMOP vocabulary
     Vocabulary(vocabulary::Arguments),
 }
@@ -112,6 +115,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Validate(command) => validate::run(global, config, command).await,
         Command::Query(command) => query::run(global, config, command).await,
         Command::Explain(command) => explain::run(global, config, command).await,
+        Command::Conformance(command) => conformance::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
     }
 }

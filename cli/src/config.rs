@@ -23,6 +23,7 @@ pub struct Config {
     pub generate: Generate,
     pub etl: Etl,
     pub sql: Sql,
+    pub governance: validator::Governance,
 }
 
 #[derive(Clone, Debug, Deserialize)]

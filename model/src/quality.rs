@@ -245,6 +245,7 @@ pub const RUN: QualityTable = QualityTable {
         ("rejected_count", DataType::Int64, true),
         ("checks_passed", DataType::Int64, true),
         ("checks_failed", DataType::Int64, true),
+        ("guide_version", DataType::Utf8, false),
     ],
 };
 
