@@ -24,6 +24,11 @@ fn assert_rejected(record: &[u8], reason: &str, detail: &str) {
     assert_eq!(lines.len(), 1, "{}", found.stdout);
     assert!(lines[0].contains(&format!("in.ndjson,2,{reason}")), "{}", lines[0]);
     assert!(lines[0].contains(detail), "`{detail}` is not in {}", lines[0]);
+    let differing = "select count(*) from (select resource_type, sum(rejected_count) as n from quality.accounting group by 1) a \
+                     full join (select case resource_type when '' then '(unreadable)' else resource_type end as resource_type, \
+                     count(*) as n from quality.rejected group by 1) r on a.resource_type = r.resource_type \
+                     where coalesce(a.n, 0) <> coalesce(r.n, 0)";
+    assert_eq!(lake.value(differing), "0", "the account and the list of rejects differ by type");
 }
 
 #[test]

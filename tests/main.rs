@@ -3,10 +3,16 @@
 
 /// Messages, help and exit codes.
 mod cli;
+/// The scorecard, the manifest, and what each run records of itself.
+mod conformance;
 /// Killed runs, and two writers at once.
 mod crash;
+/// Comma-separated files by a mapping.
+mod csv_input;
 /// Bad records and bad files: one clear message each, the rest goes on.
 mod dirty_input;
+/// From a row to its resource, and from a resource to its rows.
+mod explain;
 /// The built program in a folder of its own.
 mod healthlake;
 /// What the repository promises about its own structure.

@@ -11,6 +11,7 @@ use crate::config::Config;
 
 mod conformance;
 mod etl;
+mod explain;
 mod generate;
 mod query;
 mod run;
@@ -83,10 +84,12 @@ enum Command {
     Validate(validate::Arguments),
     /// Ask the lake in SQL
     Query(query::Arguments),
+    /// Tell which resource, rule and concept path made a row, and what became of a resource
+    Explain(explain::Arguments),
+    /// Show how the statements of the HL7 FHIR-to-OMOP guide stand, and write manifest.json; run other guides' suites
+    Conformance(conformance::Arguments),
     /// Import, describe or compare OMOP vocabularies
     Vocabulary(vocabulary::Arguments),
-    /// Run the test suites of specifications
-    Conformance(conformance::Arguments),
 }
 
 /// How a subcommand ended, when it could be done.
@@ -111,8 +114,9 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Sql(command) => sql::run(global, config, command).await,
         Command::Validate(command) => validate::run(global, config, command).await,
         Command::Query(command) => query::run(global, config, command).await,
+        Command::Explain(command) => explain::run(global, config, command).await,
+        Command::Conformance(command) => conformance::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
-        Command::Conformance(command) => conformance::run(global, command),
     }
 }
 

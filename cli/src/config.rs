@@ -23,6 +23,7 @@ pub struct Config {
     pub generate: Generate,
     pub etl: Etl,
     pub sql: Sql,
+    pub governance: validator::Governance,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +66,8 @@ pub struct Etl {
     pub medication_request_policy: etl::MedicationRequestPolicy,
     pub keep_address: bool,
     pub notes: bool,
+    pub omop_table: String,
+    pub no_omop: bool,
     pub complete: bool,
     pub views: PathBuf,
 }

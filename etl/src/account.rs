@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
-use model::quality::{ACCOUNTING, Accounting, MAPPING_COVERAGE};
+use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use model::quality::{ACCOUNTING, ANOMALY, Accounting, LOSS, MAPPING_COVERAGE};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::document::mix;
 use crate::error::{Error, Result};
 use crate::map::{Coverage, Loss};
+use crate::vocabulary::{Finding, Vocabulary};
 
 /// The account of a run, or of one worker's share of it.
 #[derive(Default)]
@@ -166,7 +167,64 @@ impl Account {
         ];
         Ok(RecordBatch::try_new(MAPPING_COVERAGE.schema(), columns)?)
     }
+
+    /// The rows of `quality.loss`.
+    ///
+    /// # Errors
+    /// Never, unless the columns and the schema differ.
+    pub fn loss_rows(&self, run_id: &str, source_id: &str) -> Result<RecordBatch> {
+        let losses: Vec<_> =
+            self.losses.iter().filter_map(|(key, count)| Some((key.rsplit_once(' ')?, *count))).collect();
+        let columns: Vec<ArrayRef> = vec![
+            repeat(run_id, losses.len()),
+            repeat(source_id, losses.len()),
+            Arc::new(StringArray::from_iter_values(losses.iter().map(|((element, _), _)| element))),
+            Arc::new(StringArray::from_iter_values(losses.iter().map(|((_, reason), _)| reason))),
+            Arc::new(Int64Array::from_iter_values(losses.iter().map(|(_, count)| *count as i64))),
+            Arc::new(losses.iter().map(|((_, reason), _)| Some(*reason == RESIDUAL)).collect::<BooleanArray>()),
+        ];
+        Ok(RecordBatch::try_new(LOSS.schema(), columns)?)
+    }
+
+    /// The rows of `quality.anomaly`: what the codes met say about the vocabulary.
+    ///
+    /// # Errors
+    /// Never, unless the columns and the schema differ.
+    pub fn anomaly_rows(&self, run_id: &str, source_id: &str, vocabulary: &Vocabulary) -> Result<RecordBatch> {
+        let mut anomalies: Vec<(&Code, Finding)> = Vec::new();
+        for code in self.coverage.values() {
+            let findings =
+                vocabulary.findings(code.element, code.system.as_deref(), code.code.as_deref(), code.concept_id);
+            anomalies.extend(findings.into_iter().map(|finding| (code, finding)));
+        }
+        anomalies.sort_by_key(|(code, finding)| (finding.kind, code.element, &code.system, &code.code));
+        let texts = |of: fn(&Code) -> &Option<Box<str>>| -> ArrayRef {
+            Arc::new(anomalies.iter().map(|(code, _)| of(code).as_deref()).collect::<StringArray>())
+        };
+        let targets = anomalies.iter().map(|(_, finding)| {
+            let ids: Vec<_> = finding.targets.iter().map(i32::to_string).collect();
+            (!ids.is_empty()).then(|| ids.join(" "))
+        });
+        let columns: Vec<ArrayRef> = vec![
+            repeat(run_id, anomalies.len()),
+            repeat(source_id, anomalies.len()),
+            Arc::new(StringArray::from_iter_values(anomalies.iter().map(|(_, finding)| finding.kind))),
+            Arc::new(StringArray::from_iter_values(anomalies.iter().map(|(code, _)| code.element))),
+            texts(|code| &code.system),
+            texts(|code| &code.code),
+            texts(|code| &code.display),
+            Arc::new(anomalies.iter().map(|(_, finding)| finding.source_concept_id).collect::<Int32Array>()),
+            Arc::new(targets.collect::<StringArray>()),
+            Arc::new(StringArray::from_iter_values(anomalies.iter().map(|(_, finding)| finding.detail.as_str()))),
+            Arc::new(Int64Array::from_iter_values(anomalies.iter().map(|(code, _)| code.count as i64))),
+            repeat(vocabulary.version(), anomalies.len()),
+        ];
+        Ok(RecordBatch::try_new(ANOMALY.schema(), columns)?)
+    }
 }
+
+/// The reason of a loss that was written as a row of its own.
+const RESIDUAL: &str = "residual";
 
 fn repeat(text: &str, count: usize) -> ArrayRef {
     crate::view::column::constant(text, count)
@@ -213,5 +271,46 @@ mod tests {
             arrow::util::display::array_value_to_string(rows.column_by_name(column).unwrap(), 0).unwrap()
         };
         assert_eq!((rows.num_rows(), cell("display"), cell("record_count")), (1, "x".into(), "3".into()));
+    }
+
+    fn lines(rows: &RecordBatch, columns: &[&str]) -> Vec<String> {
+        let cell = |row: usize, column: &&str| {
+            arrow::util::display::array_value_to_string(rows.column_by_name(column).unwrap(), row).unwrap()
+        };
+        let line = |row| columns.iter().map(|column| cell(row, column)).collect::<Vec<_>>().join("|");
+        (0..rows.num_rows()).map(line).collect()
+    }
+
+    #[test]
+    fn what_no_column_took_is_told_by_element_and_reason() {
+        let mut account = Account::default();
+        let loss = |element, reason| Loss { element, reason };
+        account.lose(&[loss("Procedure.code", "residual"), loss("Condition.code", "truncated")]);
+        account.lose(&[loss("Condition.code", "truncated")]);
+        let rows = account.loss_rows("r", "s").unwrap();
+        assert_eq!(
+            lines(&rows, &["element", "reason", "record_count", "has_residual_row"]),
+            ["Condition.code|truncated|2|false", "Procedure.code|residual|1|true"]
+        );
+    }
+
+    #[test]
+    fn codes_without_a_concept_are_anomalies() {
+        let vocabulary = Vocabulary::starter();
+        let mut account = Account::default();
+        for (code, concept_id) in [("999", 0), ("44054006", 201826), ("999", 0)] {
+            account.cover(&Coverage {
+                element: "Condition.code",
+                system: Some("http://snomed.info/sct".into()),
+                code: Some(code.into()),
+                display: None,
+                concept_id,
+            });
+        }
+        let rows = account.anomaly_rows("r", "s", &vocabulary).unwrap();
+        assert_eq!(
+            lines(&rows, &["kind", "code", "detail", "record_count"]),
+            ["coverage_gap|999|`SNOMED` has no such code|2"]
+        );
     }
 }

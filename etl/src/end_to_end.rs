@@ -21,6 +21,9 @@ fn options(run_id: &str, sources: &[&Path]) -> Options {
         notes: false,
         complete: false,
         views: None,
+        rows: None,
+        table_choice: crate::TableChoice::default(),
+        no_omop: false,
         threads: 2,
     }
 }
@@ -53,7 +56,7 @@ async fn query(lake: &Lake, sql: &str) -> Vec<String> {
 async fn content(lake: &Lake) -> BTreeMap<String, Vec<String>> {
     let mut content = BTreeMap::new();
     for table in lake.tables().await.unwrap() {
-        let own = ["pipeline_run_id", "persisted_at", "ingested_at"];
+        let own = ["pipeline_run_id", "persisted_at", "ingested_at", "file", "line"];
         if table.namespace == "quality" && table.name != "crosswalk" || table.name == "cdm_source" {
             continue;
         }
@@ -258,6 +261,56 @@ async fn a_patient_who_goes_takes_his_rows_along() {
     fs::write(&file, [PATIENT, ENCOUNTER, CONDITION].join("\n")).unwrap();
     load(&lake, "r4", &[&file]).await;
     assert_eq!(query(&lake, "select count(*) from omop.condition_occurrence").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_backfill_needs_no_files_and_changes_nothing_that_the_rules_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let empty = crate::backfill(&lake, &options("r0", &[]), &|_| ()).await.unwrap_err();
+    assert!(empty.to_string().contains("--keep-raw"), "{empty}");
+    let second = ENCOUNTER.replace("\"e\"", "\"gone\"");
+    fs::write(&file, [PATIENT, ENCOUNTER, &second, CONDITION, PLAN].join("\n")).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let deletion = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Encounter/gone"}}]}"#;
+    fs::write(&file, format!("{deletion}\n{}", CONDITION.replace("2024-02-01", "2024-02-02"))).unwrap();
+    load(&lake, "r2", &[&file]).await;
+    let before = content(&lake).await;
+    fs::remove_file(&file).unwrap();
+    let filled = crate::backfill(&lake, &options("r3", &[]), &|_| ()).await.unwrap();
+    let total = filled.outcome.accounting.total();
+    assert_eq!((total.read, total.mapped, total.excluded, filled.not_kept), (4, 3, 1, 0), "{filled:?}");
+    assert_same(&content(&lake).await, &before);
+    assert_eq!(query(&lake, "select distinct pipeline_run_id from omop.condition_occurrence").await, ["r3"]);
+
+    let mut other = options("r4", &[]);
+    other.table_choice = crate::TableChoice::parse(&["Condition=observation"]).unwrap();
+    crate::backfill(&lake, &other, &|_| ()).await.unwrap();
+    assert_eq!(query(&lake, "select count(*) from omop.condition_occurrence").await, ["0"]);
+    assert_eq!(query(&lake, "select observation_date from omop.observation").await, ["2024-02-02"]);
+}
+
+#[tokio::test]
+async fn without_omop_only_the_other_namespaces_are_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION, PLAN].join("\n")).unwrap();
+    let off = Options { no_omop: true, ..options("r1", &[&file]) };
+    let outcome = run(&lake, &off, &|_| ()).await.unwrap();
+    assert_eq!(outcome.exclusions.get("Condition omop_off"), Some(&1), "{outcome:?}");
+    assert_eq!(outcome.exclusions.get("CarePlan no_omop_target"), Some(&1), "{outcome:?}");
+    let rows = |table: &'static str| query_count(&lake, table);
+    assert_eq!((rows("omop.person").await, rows("omop.cdm_source").await), (0, 0));
+    assert_eq!((rows("fhir.condition").await, rows("raw.resource_version").await), (1, 4));
+    crate::backfill(&lake, &options("r2", &[]), &|_| ()).await.unwrap();
+    assert_eq!((rows("omop.person").await, rows("omop.condition_occurrence").await), (1, 1));
+    assert_eq!(query(&lake, "select file is not null and line > 0 from raw.resource_version").await, ["true"; 4]);
+}
+
+async fn query_count(lake: &Lake, table: &str) -> usize {
+    query(lake, &format!("select * from {table}")).await.len()
 }
 
 #[tokio::test]

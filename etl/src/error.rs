@@ -33,6 +33,42 @@ pub enum Error {
         /// What was looked through.
         sources: String,
     },
+    /// The folder holds no file that the mapping takes.
+    #[error("no file in {sources}")]
+    NoRows {
+        /// Where, and what was looked for.
+        sources: String,
+    },
+    /// A mapping of rows that cannot be used.
+    #[error("mapping `{name}` {problem}")]
+    Mapping {
+        /// As the user named it.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A table that a resource type cannot be forced into.
+    #[error("`{choice}` {problem}\nhint: such as `Observation=observation`")]
+    TableChoice {
+        /// As the user wrote it.
+        choice: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Nothing that could be explained.
+    #[error("{problem}\nhint: `healthlake explain Condition/123`, or `healthlake explain condition_occurrence 456`")]
+    Question {
+        /// What is wrong.
+        problem: String,
+    },
+    /// There are no resources kept as they came.
+    #[error(
+        "the lake keeps no resources of source `{source_id}` in `raw.resource_version`\nhint: `healthlake etl --keep-raw PATH` keeps them; without them, give the files to `healthlake etl` again"
+    )]
+    NothingKept {
+        /// The source.
+        source_id: String,
+    },
     /// A file or folder cannot be read.
     #[error("cannot read `{path}`")]
     Read {

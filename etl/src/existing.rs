@@ -380,6 +380,7 @@ pub fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A text for between the quotes of an SQL literal.
+pub fn quoted(text: &str) -> String {
     text.replace('\'', "''")
 }

@@ -1,7 +1,8 @@
 //! Reads files into blocks of whole records: bounded memory, whatever the size of a file. The only place of this crate
-//! that reads input; what a block holds is told by [`record`].
+//! that reads input; what a block holds is told by [`record`]. Rows of comma-separated files become resources here.
 
 pub mod bundle;
+mod csv;
 pub mod record;
 pub mod source;
 
@@ -23,6 +24,7 @@ pub const MAX_RECORD_BYTES: usize = 64 << 20;
 
 const BLOCK_BYTES: usize = 1 << 20;
 const ENTRIES_PER_BLOCK: usize = 512;
+const DAMAGED: &str = "the packed file is cut off or damaged here; what follows is lost";
 
 /// Some records of one file.
 pub struct Block {
@@ -50,15 +52,35 @@ pub enum Content {
         /// Which entries.
         range: Range<usize>,
     },
+    /// Resources that were made of rows.
+    Rows(Vec<Row>),
     /// A record that cannot be read.
-    Unreadable {
-        /// Its line or entry.
-        line: u64,
-        /// A stable word.
-        reason: &'static str,
-        /// What was found and what was expected.
-        detail: String,
-    },
+    Unreadable(Unreadable),
+}
+
+/// What was made of a row.
+pub struct Row {
+    /// Its line.
+    pub line: u64,
+    /// Which of its resources.
+    pub entry: u32,
+    /// Where the resource stands in the block, or why there is none.
+    pub content: std::result::Result<Range<usize>, Box<Unreadable>>,
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    /// The line or entry that the user is told.
+    pub line: u64,
+    /// What it would have become; empty when nobody can tell.
+    pub resource_type: String,
+    /// The element or column at fault.
+    pub field: Option<String>,
+    /// A stable word.
+    pub reason: &'static str,
+    /// What was found and what was expected.
+    pub detail: String,
 }
 
 /// Reads a file to its end; `send` answers false when nobody listens any more.
@@ -71,6 +93,10 @@ pub fn read(file: &InputFile, index: u32, bytes_done: &AtomicU64, send: &mut dyn
     let ended = match file.layout {
         Layout::Ndjson => read_lines(input, index, send),
         Layout::Json => read_document(input, index, send),
+        Layout::Csv => match &file.conversion {
+            Some((delimiter, conversion)) => csv::read_rows(input, index, *delimiter, conversion, send),
+            None => Ok(()),
+        },
     };
     ended.map_err(failed)
 }
@@ -124,11 +150,12 @@ impl Read for Counted<'_> {
 }
 
 fn unreadable(file: u32, line: u64, reason: &'static str, detail: String) -> Block {
-    Block { file, bytes: Arc::default(), content: Content::Unreadable { line, reason, detail } }
+    let what = Unreadable { line, resource_type: String::new(), field: None, reason, detail };
+    Block { file, bytes: Arc::default(), content: Content::Unreadable(what) }
 }
 
 fn damaged(file: u32, line: u64) -> Block {
-    unreadable(file, line, "damaged_gzip", "the packed file is cut off or damaged here; what follows is lost".into())
+    unreadable(file, line, "damaged_gzip", DAMAGED.into())
 }
 
 fn too_large(file: u32, line: u64) -> Block {

@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod backfill;
+mod conversion;
 mod derive;
 mod document;
+mod edge;
 #[cfg(test)]
 mod end_to_end;
 mod era;
 mod error;
 mod existing;
+mod explain;
 mod extract;
 mod id_set;
 mod load;
@@ -20,13 +24,20 @@ mod run;
 mod skim;
 mod spill;
 mod survey;
+mod table_choice;
 mod transform;
 mod view;
 pub mod vocabulary;
 
+pub use backfill::{Backfill, backfill, kept_sources};
+pub use edge::{Completeness, Edge, edges};
 pub use error::{Error, Result};
+pub use explain::{
+    CodeStory, Explanation, MadeRow, Question, Refusal, Story, Target as ConceptTarget, TriedCoding, explain,
+};
 pub use map::MedicationRequestPolicy;
 pub use pass::Progress;
 pub use run::{Options, Outcome, run};
+pub use table_choice::TableChoice;
 pub use view::suite::{SuiteReport, run_suites};
 pub use view::time_view;

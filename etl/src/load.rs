@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, Timestamp
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake::{TableName, TableSpec, TableWriter, Transaction, WrittenFiles};
 use model::omop::{self, Builders, ColumnType, Lineage, Row, Table};
-use model::quality::{CROSSWALK, EXCLUSION, Exclusion, QualityTable, REJECTED, Reject};
+use model::quality::{self, CROSSWALK, EXCLUSION, Exclusion, QualityTable, REJECTED, Reject};
 
 use crate::error::Result;
 use crate::view::{Provenance, Rows, View};
@@ -60,6 +60,8 @@ pub fn raw_spec() -> TableSpec {
         text("json", true),
         text("pipeline_run_id", false),
         Field::new("ingested_at", ColumnType::Datetime.arrow(), false),
+        text("file", true),
+        Field::new("line", DataType::Int64, true),
     ]);
     plain_spec("raw", "resource_version", Arc::new(schema), &[])
 }
@@ -85,6 +87,8 @@ impl Origin {
 
 /// A version of a resource, as it came.
 pub struct RawVersion<'r> {
+    /// Where it stood in the input.
+    pub origin: &'r quality::Origin,
     /// `Patient`, …
     pub resource_type: &'r str,
     /// The logical id.
@@ -212,6 +216,8 @@ impl Sink {
         columns.text(7, version.json);
         columns.text(8, Some(self.origin.run_id()));
         columns.moment(9, Some(self.origin.started_at));
+        columns.text(10, Some(&version.origin.file));
+        columns.number(11, version.origin.line as i64);
     }
 
     /// Writes what has grown large enough, or everything.

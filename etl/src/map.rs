@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Resource;
 use crate::reference::References;
+use crate::table_choice::TableChoice;
 use crate::vocabulary::Vocabulary;
 
 use draft::Draft;
@@ -66,6 +67,8 @@ pub struct Context<'c> {
     pub keep_address: bool,
     /// Takes the text of whole documents into `note`; without it only the conclusions of reports.
     pub notes: bool,
+    /// Tables that the run forces.
+    pub table_choice: &'c TableChoice,
     /// The day up to which the source is known: the end of a stay that has none.
     pub extraction_date: NaiveDate,
     /// Answers which OMOP row a reference of this resource leads to.
@@ -253,6 +256,7 @@ mod tests {
             medication_request_policy: MedicationRequestPolicy::OrdersAsExposure,
             keep_address: false,
             notes: false,
+            table_choice: &TableChoice::default(),
             extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).unwrap(),
             references: &references,
         };

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use crate::map::{Context, MedicationRequestPolicy};
 use crate::reference::References;
+use crate::table_choice::TableChoice;
 use crate::vocabulary::Vocabulary;
 
 /// What decides rows beside the resources themselves.
@@ -18,6 +19,10 @@ pub struct Policy<'p> {
     pub keep_address: bool,
     /// Takes the text of whole documents.
     pub notes: bool,
+    /// Tables that the run forces.
+    pub table_choice: &'p TableChoice,
+    /// Writes no OMOP rows.
+    pub no_omop: bool,
     /// The day up to which the source is known.
     pub extraction_date: NaiveDate,
 }
@@ -31,6 +36,7 @@ impl Policy<'_> {
             medication_request_policy: self.medication_request_policy,
             keep_address: self.keep_address,
             notes: self.notes,
+            table_choice: self.table_choice,
             extraction_date: self.extraction_date,
             references,
         }

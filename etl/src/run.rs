@@ -6,14 +6,15 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime};
 use lake::{KeySet, Lake, Stamp, TableName, Transaction, WrittenFiles};
 use model::omop::{self, Lineage, Row};
-use model::quality::{ACCOUNTING, Accounting, CROSSWALK, MAPPING_COVERAGE};
+use model::quality::{ACCOUNTING, ANOMALY, Accounting, CONCEPT_CHECK, CROSSWALK, LOSS, MAPPING_COVERAGE};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::account::Account;
+use crate::conversion::Mapping;
 use crate::derive::{self, Spans};
 use crate::document::mix;
 use crate::era;
@@ -27,9 +28,10 @@ use crate::policy::Policy;
 use crate::preceding;
 use crate::spill::Spill;
 use crate::survey;
+use crate::table_choice::TableChoice;
 use crate::transform::{Shared, Worker};
 use crate::view::{self, View};
-use crate::vocabulary::{self, Vocabulary};
+use crate::vocabulary::{self, ConceptCheck, Vocabulary};
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
 const MAPPING_VERSION: u64 = 2;
@@ -60,6 +62,12 @@ pub struct Options {
     pub complete: bool,
     /// A folder of ViewDefinitions that are tables in `fhir` beside the built-in ones, or in their place.
     pub views: Option<PathBuf>,
+    /// A folder of comma-separated files and the mapping that makes resources of their rows, in place of `sources`.
+    pub rows: Option<(String, String)>,
+    /// Tables that events of a resource type are forced into.
+    pub table_choice: TableChoice,
+    /// Writes `fhir`, `raw` and `quality` only.
+    pub no_omop: bool,
     /// Threads that read, and threads that write.
     pub threads: usize,
 }
@@ -85,6 +93,9 @@ pub struct Outcome {
     pub bytes: u64,
     /// The release of the vocabulary.
     pub vocabulary_version: String,
+    /// Concepts of the mapping rules that are not in the loaded vocabulary as they should be.
+    #[serde(default)]
+    pub concept_warnings: Vec<String>,
     /// True when the same run had been committed before; nothing was done.
     pub already_committed: bool,
 }
@@ -95,16 +106,39 @@ pub struct Outcome {
 /// The input cannot be read, or the lake refuses; nothing is visible then. Bad records are no error: they are counted
 /// in the outcome and stand in `quality.rejected`.
 pub async fn run(lake: &Lake, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome> {
+    let sources = match &options.rows {
+        Some((folder, mapping)) => Sources::rows(folder, &Mapping::open(mapping)?)?,
+        None => Sources::find(&options.sources)?,
+    };
+    load(lake, options, &sources, Again::default(), progress).await
+}
+
+/// What a run over resources that the lake kept does in another way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Again {
+    /// Writes also what is as an earlier run left it.
+    pub remap: bool,
+    /// The day up to which the source is known, where it is not that of the run.
+    pub extraction_date: Option<NaiveDate>,
+}
+
+/// Loads the files of a run.
+pub(crate) async fn load(
+    lake: &Lake,
+    options: &Options,
+    sources: &Sources,
+    again: Again,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Outcome> {
     let views = view::load(options.views.as_deref())?;
-    let sources = Sources::find(&options.sources)?;
-    let fingerprint = fingerprint(&sources, options, &views)?;
+    let fingerprint = fingerprint(sources, options, &views)?;
     let stamp = Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint };
     let mut transaction = lake.begin(stamp).await?;
     if let Some(outcome) = transaction.already_committed().and_then(|properties| properties.get(OUTCOME)) {
         let outcome: Outcome = serde_json::from_str(outcome).unwrap_or_default();
         return Ok(Outcome { already_committed: true, ..outcome });
     }
-    let loading = Loading::prepare(lake, options, &sources, views, progress).await?;
+    let loading = Loading::prepare(lake, options, sources, views, again, progress).await?;
     let (outcome, mut transaction) = loading.load(&mut transaction).await.map(|outcome| (outcome, transaction))?;
     let json = serde_json::to_string(&outcome).unwrap_or_default();
     transaction.set_property(OUTCOME, json);
@@ -130,25 +164,31 @@ fn fingerprint(sources: &Sources, options: &Options, views: &[Arc<View>]) -> Res
     hash.update(options.source_id.as_bytes());
     hash.update(&rules(options, "", views).to_le_bytes());
     hash.update(&[u8::from(options.keep_raw), u8::from(options.complete)]);
+    hash.update(&sources.mapping_hash.to_le_bytes());
     Ok(format!("{:016x}", hash.digest()))
 }
 
 /// A hash of everything beside a resource's content and its references that decides its rows.
 fn rules(options: &Options, vocabulary: &str, views: &[Arc<View>]) -> u64 {
-    let policy = options.medication_request_policy;
-    let (keep_address, notes) = (options.keep_address, options.notes);
-    let ours = xxh3_64(format!("{MAPPING_VERSION} {policy:?} {keep_address} {notes} {vocabulary}").as_bytes());
+    let Options { medication_request_policy, keep_address, notes, table_choice, no_omop, .. } = options;
+    let mut text = format!("{MAPPING_VERSION} {medication_request_policy:?} {keep_address} {notes} {vocabulary}");
+    if *table_choice != TableChoice::default() || *no_omop {
+        text += &format!(" {table_choice:?} {no_omop}");
+    }
+    let ours = xxh3_64(text.as_bytes());
     view::definitions_hash(views).map_or(ours, |theirs| mix(ours, theirs))
 }
 
-fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary) -> Policy<'p> {
+fn policy<'p>(options: &'p Options, vocabulary: &'p Vocabulary, again: Again) -> Policy<'p> {
     Policy {
         source_id: &options.source_id,
         vocabulary,
         medication_request_policy: options.medication_request_policy,
         keep_address: options.keep_address,
         notes: options.notes,
-        extraction_date: options.started_at.date(),
+        table_choice: &options.table_choice,
+        no_omop: options.no_omop,
+        extraction_date: again.extraction_date.unwrap_or(options.started_at.date()),
     }
 }
 
@@ -158,8 +198,10 @@ struct Loading<'l> {
     options: &'l Options,
     sources: &'l Sources,
     views: Vec<Arc<View>>,
+    again: Again,
     meter: Meter<'l>,
     vocabulary: Vocabulary,
+    concepts: Vec<ConceptCheck>,
     survey: survey::Survey,
     existing: Option<Existing>,
 }
@@ -181,12 +223,14 @@ impl<'l> Loading<'l> {
         options: &'l Options,
         sources: &'l Sources,
         views: Vec<Arc<View>>,
+        again: Again,
         progress: &'l (dyn Fn(Progress) + Sync),
     ) -> Result<Self> {
         let meter = Meter::new(sources.size_bytes() * 2, progress);
         let vocabulary = Vocabulary::load(lake).await?;
+        let concepts = vocabulary::self_check(lake, &vocabulary).await?;
         let holds_something = existing::holds_something(lake).await?;
-        let policy = policy(options, &vocabulary);
+        let policy = policy(options, &vocabulary, again);
         // The passes block this task on purpose: the run has nothing else to do meanwhile.
         let mut survey = survey::survey(sources, &meter, &policy, holds_something, options.threads.max(1))?;
         let existing = if holds_something {
@@ -200,7 +244,7 @@ impl<'l> Loading<'l> {
             None
         };
         survey.place_parts();
-        Ok(Loading { lake, options, sources, views, meter, vocabulary, survey, existing })
+        Ok(Loading { lake, options, sources, views, again, meter, vocabulary, concepts, survey, existing })
     }
 
     async fn load(&self, transaction: &mut Transaction) -> Result<Outcome> {
@@ -263,6 +307,7 @@ impl<'l> Loading<'l> {
             skipped: self.sources.skipped.clone(),
             bytes: self.sources.size_bytes(),
             vocabulary_version: self.vocabulary.version().to_owned(),
+            concept_warnings: self.concepts.iter().filter_map(ConceptCheck::warning).collect(),
             already_committed: false,
         })
     }
@@ -306,11 +351,12 @@ impl<'l> Loading<'l> {
         let locations = Mutex::new(known);
         let shared = Shared {
             sources: self.sources,
-            policy: policy(self.options, &self.vocabulary),
+            policy: policy(self.options, &self.vocabulary, self.again),
             survey: &self.survey,
             existing: self.existing.as_ref(),
             locations: &locations,
             rules: rules(self.options, &self.vocabulary.identity(), &self.views),
+            remap: self.again.remap,
         };
         let workers = pass::over(self.sources, &self.meter, workers, |worker: &mut Worker, block| {
             self.meter.advance(worker.take(block, &shared)?);
@@ -363,8 +409,10 @@ impl<'l> Loading<'l> {
         })
         .await?;
         failure.map_or(Ok(()), Err)?;
-        let source = derive::cdm_source(source_id, self.options.started_at.date(), self.vocabulary.version());
-        sink.omop_row(&Row::from(source));
+        if !self.options.no_omop {
+            let today = self.options.started_at.date();
+            sink.omop_row(&Row::from(derive::cdm_source(source_id, today, self.vocabulary.version())));
+        }
         for (table, files) in sink.close()?.by_table {
             *rows.entry(table.to_string()).or_default() += files.row_count();
             if table.namespace == "quality" {
@@ -372,7 +420,9 @@ impl<'l> Loading<'l> {
                     crosswalk.extend(files);
                 }
             } else if table.name == "cdm_source" {
-                transaction.replace(&table, files);
+                if !self.options.no_omop {
+                    transaction.replace(&table, files);
+                }
             } else if table.name == "observation_period" || table.name == "condition_era" {
                 let gone = removed.get(&table.name).cloned().unwrap_or_default();
                 put(transaction, &table, &format!("{}_id", table.name), gone, files).await?;
@@ -392,6 +442,9 @@ impl<'l> Loading<'l> {
         for (table, batch) in [
             (&ACCOUNTING, account.accounting_rows(run_id, source_id)?),
             (&MAPPING_COVERAGE, account.coverage_rows(run_id, source_id)?),
+            (&LOSS, account.loss_rows(run_id, source_id)?),
+            (&ANOMALY, account.anomaly_rows(run_id, source_id, &self.vocabulary)?),
+            (&CONCEPT_CHECK, vocabulary::check_rows(&self.concepts, run_id, self.vocabulary.version())?),
         ] {
             let spec = load::quality_spec(table);
             let mut writer = transaction.writer(&spec).await?;

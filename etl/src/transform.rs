@@ -41,6 +41,8 @@ pub struct Shared<'s> {
     pub locations: &'s Mutex<HashSet<i64, RandomState>>,
     /// A hash of everything beside the content and its references that decides rows.
     pub rules: u64,
+    /// Writes also what is as an earlier run left it.
+    pub remap: bool,
 }
 
 /// One thread's share of the second pass.
@@ -106,7 +108,9 @@ impl Worker {
         let file = shared.sources.files.get(block.file as usize).map(|file| file.name.clone()).unwrap_or_default();
         let origin = |line: u64| quality::Origin { file, line };
         match item {
-            Item::Unreadable { line, reason, detail } => self.unreadable(origin(line), "", None, reason, detail),
+            Item::Unreadable(what) => {
+                self.unreadable(origin(what.line), &what.resource_type, what.field, what.reason, what.detail);
+            }
             Item::Bundle { line, id, entry_count } => {
                 self.account.accounting.of("Bundle").read += 1;
                 let detail = format!("{entry_count} entries, each taken as a record");
@@ -189,7 +193,12 @@ impl Worker {
         let references =
             References::new(&shared.survey.directory, shared.policy.source_id, record.bundle, record.full_url);
         let resource = Resource { resource_type, id, element };
-        let mapped = map::map(&resource, &shared.policy.context(&references));
+        let mapped = if shared.policy.no_omop && map::has_target(resource_type) {
+            let judgement = Judgement::Excluded { reason: "omop_off", detail: resource_type.to_owned() };
+            Mapped { judgement, ..Mapped::default() }
+        } else {
+            map::map(&resource, &shared.policy.context(&references))
+        };
         let content_hash = element.content_hash();
         let meta = element.get("meta");
         let meta = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
@@ -213,13 +222,16 @@ impl Worker {
             Judgement::Rejected { field, reason, detail } => {
                 return self.reject(line, resource_type, Some(id), field, reason, detail);
             }
-            Judgement::Excluded { reason, detail } => self.exclude(line, resource_type, Some(id), reason, detail),
+            Judgement::Excluded { reason, detail } => {
+                self.exclude(line.clone(), resource_type, Some(id), reason, detail)
+            }
             Judgement::Mapped => self.account.accounting.of(resource_type).mapped += 1,
         }
         self.account.lose(&mapped.losses);
         mapped.coverage.iter().for_each(|coverage| self.account.cover(coverage));
         self.keep(
             &RawVersion {
+                origin: &line,
                 resource_type,
                 resource_id: id,
                 version_id: version.version_id,
@@ -232,7 +244,7 @@ impl Worker {
             shared,
         );
         match shared.existing.and_then(|existing| existing.mapping_hashes.get(&key)) {
-            Some(hash) if *hash == version.mapping_hash => {
+            Some(hash) if *hash == version.mapping_hash && !shared.remap => {
                 self.account.unchanged += 1;
                 return;
             }
@@ -291,6 +303,7 @@ impl Worker {
         }
         let key = omop_key(shared.policy.source_id, name, "fhir", "");
         let version = RawVersion {
+            origin: &origin,
             resource_type,
             resource_id: id,
             version_id: None,
@@ -322,8 +335,11 @@ impl Worker {
         reason: &'static str,
         detail: String,
     ) {
-        self.account.accounting.of(UNREADABLE).read += 1;
-        self.account.reject(UNREADABLE, reason);
+        // The same name in the account and in the list, so that the two can be compared.
+        let resource_type = if is_type(resource_type) { resource_type } else { "" };
+        let counted = if resource_type.is_empty() { UNREADABLE } else { resource_type };
+        self.account.accounting.of(counted).read += 1;
+        self.account.reject(counted, reason);
         let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
         self.sink.reject(&Reject { origin, resource_type, resource_id: None, field, reason, detail });
     }
@@ -360,9 +376,12 @@ impl Worker {
 
 /// The resource type, when it looks like one.
 fn resource_type(element: Element<'_>) -> Option<&str> {
-    let name = element.get("resourceType")?.as_str()?;
+    element.get("resourceType")?.as_str().filter(|name| is_type(name))
+}
+
+fn is_type(name: &str) -> bool {
     let sound = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_uppercase());
-    (sound && name.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(name)
+    sound && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn is_id(id: &str) -> bool {

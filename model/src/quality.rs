@@ -160,13 +160,16 @@ impl Counts {
     }
 }
 
-/// Resource type under which unreadable records are counted.
+/// The implementation guide that the mapping follows, with its version.
+pub const GUIDE: &str = "HL7 FHIR to OMOP 2.0.0-ballot";
+
+/// Resource type under which records are counted whose type cannot be told.
 pub const UNREADABLE: &str = "(unreadable)";
 
 /// The accounting of a run, by resource type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounting {
-    /// Counts by resource type; unreadable records count under [`UNREADABLE`].
+    /// Counts by resource type; records whose type cannot be told count under [`UNREADABLE`].
     pub by_type: BTreeMap<String, Counts>,
 }
 
@@ -242,6 +245,7 @@ pub const RUN: QualityTable = QualityTable {
         ("rejected_count", DataType::Int64, true),
         ("checks_passed", DataType::Int64, true),
         ("checks_failed", DataType::Int64, true),
+        ("guide_version", DataType::Utf8, false),
     ],
 };
 
@@ -308,6 +312,56 @@ pub const MAPPING_COVERAGE: QualityTable = QualityTable {
         ("display", DataType::Utf8, false),
         ("concept_id", DataType::Int32, true),
         ("record_count", DataType::Int64, true),
+    ],
+};
+
+/// One row per run, element and reason: what mapped resources said that no column could take.
+pub const LOSS: QualityTable = QualityTable {
+    name: "loss",
+    columns: &[
+        ("pipeline_run_id", DataType::Utf8, true),
+        ("source_id", DataType::Utf8, true),
+        ("element", DataType::Utf8, true),
+        ("reason", DataType::Utf8, true),
+        ("record_count", DataType::Int64, true),
+        ("has_residual_row", DataType::Boolean, true),
+    ],
+};
+
+/// One row per run, element, code and kind: what is odd about the vocabulary, seen from the codes of the input.
+pub const ANOMALY: QualityTable = QualityTable {
+    name: "anomaly",
+    columns: &[
+        ("pipeline_run_id", DataType::Utf8, true),
+        ("source_id", DataType::Utf8, true),
+        ("kind", DataType::Utf8, true),
+        ("element", DataType::Utf8, true),
+        ("code_system", DataType::Utf8, false),
+        ("code", DataType::Utf8, false),
+        ("display", DataType::Utf8, false),
+        ("source_concept_id", DataType::Int32, false),
+        ("target_concept_ids", DataType::Utf8, false),
+        ("detail", DataType::Utf8, true),
+        ("record_count", DataType::Int64, true),
+        ("vocabulary_version", DataType::Utf8, true),
+    ],
+};
+
+/// One row per run and concept that the project's own tables name: is it, in the loaded vocabulary, what they say?
+pub const CONCEPT_CHECK: QualityTable = QualityTable {
+    name: "concept_check",
+    columns: &[
+        ("pipeline_run_id", DataType::Utf8, true),
+        ("vocabulary_version", DataType::Utf8, true),
+        ("named_by", DataType::Utf8, true),
+        ("concept_id", DataType::Int32, true),
+        ("expected_name", DataType::Utf8, true),
+        ("found_name", DataType::Utf8, false),
+        ("expected_domain", DataType::Utf8, true),
+        ("found_domain", DataType::Utf8, false),
+        ("expected_standard", DataType::Boolean, true),
+        ("found_standard", DataType::Boolean, false),
+        ("status", DataType::Utf8, true),
     ],
 };
 

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod completeness;
+mod concept;
 mod conformance;
 mod constraint;
 mod cross_model;
@@ -33,6 +34,7 @@ pub(crate) fn questions(scope: &Scope<'_>) -> Vec<Question> {
     let mut all = accounting::questions(scope);
     all.extend(cross_model::questions(scope));
     all.extend(conformance::questions(scope.contents));
+    all.extend(concept::questions(scope));
     all.extend(completeness::questions(scope.contents));
     all.extend(plausibility::questions(scope));
     all.extend(constraint::questions(scope.contents));
@@ -235,6 +237,11 @@ mod tests {
             ("accountingBalances/quality.accounting", "quality.accounting", "mapped_count + 1 as mapped_count"),
             ("accountingRejected/quality.rejected", "quality.rejected", "'Patient' as resource_type"),
             ("accountingExcluded/quality.exclusion", "quality.exclusion", "'Patient' as resource_type"),
+            ("ownConceptExists/quality.concept_check", "quality.concept_check", "'missing' as status"),
+            ("ownConceptStandard/quality.concept_check", "quality.concept_check", "'retired' as status"),
+            ("ownConceptDomain/quality.concept_check", "quality.concept_check", "'other_domain' as status"),
+            ("ownConceptName/quality.concept_check", "quality.concept_check", "'other_name' as status"),
+            ("lossAccounted/quality.loss", "quality.loss", "cast(0 as bigint) as record_count"),
             ("crosswalkComplete/omop.measurement", "quality.crosswalk", "omop_id + 1 as omop_id"),
             ("crosswalkTarget/omop.measurement", "omop.measurement", "measurement_id + 1 as measurement_id"),
             ("resourceAccounted/fhir.condition", "fhir.condition", "'c9' as id"),

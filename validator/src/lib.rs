@@ -12,6 +12,7 @@ mod privacy;
 mod question;
 mod record;
 mod report;
+mod scorecard;
 mod spec;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,9 @@ pub use chart::{AgeBand, Charts, ConceptCount, Coverage, EventSeries};
 pub use error::{Error, Result};
 pub use oracle::{Difference, OracleOutcome, OracleTable};
 pub use report::{Reason, Report, Written};
+pub use scorecard::{
+    Departure, Governance, Scorecard, Standing, Statement, Tally, Verdict, departures, scorecard, statements,
+};
 
 use check::Scope;
 use contents::Contents;
@@ -40,6 +44,8 @@ pub struct Options {
     pub started_at: NaiveDateTime,
     /// The source whose rows are compared with the expected ones.
     pub source_id: String,
+    /// What the mapping of this run was told to do, as it is recorded.
+    pub policy: String,
     /// Folder of the expected OMOP rows, where the input was generated.
     pub oracle: Option<PathBuf>,
     /// The tests of the SQL models.
@@ -130,6 +136,7 @@ mod tests {
             run_id: RUN.into(),
             started_at: moment("2026-01-02T09:30:00"),
             source_id: "test".into(),
+            policy: String::new(),
             oracle,
             model_checks: Vec::new(),
             threads: 2,

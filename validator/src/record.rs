@@ -83,13 +83,14 @@ fn run(report: &Report) -> Result<RecordBatch> {
         text(&report.software_version),
         text(&report.cdm_version),
         Arc::new(StringArray::from(vec![report.vocabulary_version.clone()])),
-        Arc::new(StringArray::from(vec![None::<String>])),
+        Arc::new(StringArray::from(vec![Some(report.policy.as_str()).filter(|policy| !policy.is_empty())])),
         number(total.read),
         number(total.mapped),
         number(total.excluded),
         number(total.rejected),
         number(report.passed() as u64),
         number(report.failed() as u64),
+        text(model::quality::GUIDE),
     ];
     batch(&RUN, columns)
 }

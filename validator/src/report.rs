@@ -25,6 +25,8 @@ pub struct Report {
     pub started_at: NaiveDateTime,
     /// The source that was compared with the oracle.
     pub source_id: String,
+    /// What the mapping was told to do.
+    pub policy: String,
     /// Version of this program.
     pub software_version: String,
     /// Version of the Common Data Model.
@@ -128,6 +130,7 @@ pub(crate) async fn report(
         run_id: options.run_id.clone(),
         started_at: options.started_at,
         source_id: options.source_id.clone(),
+        policy: options.policy.clone(),
         software_version: env!("CARGO_PKG_VERSION").into(),
         cdm_version: model::omop::CDM_VERSION.into(),
         vocabulary_version: vocabulary_version(session, contents).await?,

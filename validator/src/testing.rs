@@ -227,6 +227,10 @@ pub(crate) async fn sound_lake() -> SessionContext {
          cast(null as varchar) as resource_id, 'invalid_json' as reason",
         "create table quality.exclusion as select 'run-1' as pipeline_run_id, 'test' as source_id,
          'Observation' as resource_type, 'o3' as resource_id, 'status_cancelled' as reason",
+        "create table quality.concept_check as select 'run-1' as pipeline_run_id, named_by, 'passed' as status
+         from (values ('gender.female'), ('starter')) as t (named_by)",
+        "create table quality.loss as select 'run-1' as pipeline_run_id, 'test' as source_id, 'Condition.code' as element,
+         'truncated' as reason, cast(1 as bigint) as record_count",
         "create table vocabulary.domain as select 'Drug' as domain_id, 'Drug' as domain_name",
         "create table quality.mapping_coverage as select 'run-1' as pipeline_run_id, 'Condition.code' as element,
          'http://snomed.info/sct' as code_system, '59621000' as code, cast(320128 as int) as concept_id,

@@ -1,59 +1,34 @@
-//! `healthlake conformance`: the program against the test suites of the specifications that it follows.
+//! `healthlake conformance`: the scorecard of the HL7 guide's statements with the manifest for programs, and the test
+//! suites of other specifications.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use super::{Format, Global, Outcome};
-use crate::output;
+use super::{Global, Outcome};
+use crate::config::Config;
+
+mod manifest;
+mod scorecard;
+mod suite;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    suite: Suite,
+    suite: Option<Suite>,
+    #[command(flatten)]
+    scorecard: scorecard::Arguments,
 }
 
 #[derive(Subcommand)]
 enum Suite {
     /// Cases of SQL on FHIR: views, resources and the rows expected of them
-    SqlOnFhir(SqlOnFhir),
+    SqlOnFhir(suite::Arguments),
 }
 
-#[derive(Args)]
-struct SqlOnFhir {
-    /// A folder of suites, or one suite: .json files with `resources` and `tests`
-    #[arg(value_name = "DIR")]
-    suites: PathBuf,
-    /// Write a report in the format of SQL on FHIR
-    #[arg(long, value_name = "FILE", default_value = "sql-on-fhir-report.json")]
-    report: PathBuf,
-}
-
-pub fn run(global: &Global, arguments: Arguments) -> Result<Outcome> {
+pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     match arguments.suite {
-        Suite::SqlOnFhir(arguments) => sql_on_fhir(global, &arguments),
+        Some(Suite::SqlOnFhir(arguments)) => suite::run(global, &arguments),
+        None => scorecard::run(global, config, arguments.scorecard).await,
     }
-}
-
-fn sql_on_fhir(global: &Global, arguments: &SqlOnFhir) -> Result<Outcome> {
-    let report = etl::run_suites(&arguments.suites).context("cannot run the suites")?;
-    write_json(&arguments.report, &report)?;
-    let (passed, failed) = (report.passed(), report.failed());
-    if global.format == Format::Json {
-        output::print_json(&report)?;
-    } else {
-        let mut text = String::new();
-        for (file, case, reason) in report.failures() {
-            text += &format!("failed: {file}: {case}\n  {reason}\n");
-        }
-        text += &format!("report: {}\n{passed} passed, {failed} failed\n", arguments.report.display());
-        output::print(&text)?;
-    }
-    Ok(if failed > 0 { Outcome::Findings } else { Outcome::Done })
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let json = serde_json::to_string_pretty(value).context("the report is not JSON")? + "\n";
-    std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))
 }

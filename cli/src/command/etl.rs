@@ -1,10 +1,11 @@
 //! `healthlake etl`: FHIR R4 from files or stdin to the tables of the lake.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use clap::Args;
-use etl::MedicationRequestPolicy;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand};
+use etl::{MedicationRequestPolicy, TableChoice};
 use lake::Lake;
 
 use super::{Format, Global, Outcome, Run};
@@ -17,12 +18,27 @@ pub const SYNTHETIC: &str = "synthetic";
 pub const FHIR: &str = "fhir";
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Files, folders, globs, or - for stdin: .ndjson, .json, Bundles, each also as .gz
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "csv", value_name = "PATH")]
     sources: Vec<String>,
+    /// Folder of comma-separated files instead, .csv or .csv.gz
+    #[arg(long, value_name = "DIR", requires = "csv_mapping", conflicts_with = "sources")]
+    csv: Option<String>,
+    /// What their rows mean: a mapping file, or synthea for the export of Synthea
+    #[arg(long = "mapping", value_name = "FILE", requires = "csv")]
+    csv_mapping: Option<String>,
     #[command(flatten)]
-    pub mapping: Mapping,
+    mapping: Mapping,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Map anew what --keep-raw kept, with the rules and vocabulary of today, without the files
+    Backfill(Mapping),
 }
 
 /// How resources are mapped.
@@ -43,6 +59,12 @@ pub struct Mapping {
     /// Take the text of whole documents into omop.note; documents name people
     #[arg(long)]
     pub notes: bool,
+    /// Force a resource type's events into a table, such as Observation=observation; may be repeated
+    #[arg(long, value_name = "TYPE=TABLE")]
+    pub omop_table: Vec<String>,
+    /// Write fhir, raw and quality only
+    #[arg(long)]
+    pub no_omop: bool,
     /// The input is all that the source has: what an earlier run took and is absent now is taken away
     #[arg(long)]
     pub complete: bool,
@@ -69,6 +91,10 @@ impl Mapping {
         settings.keep_raw |= self.keep_raw;
         settings.keep_address |= self.keep_address;
         settings.notes |= self.notes;
+        settings.no_omop |= self.no_omop;
+        if !self.omop_table.is_empty() {
+            settings.omop_table = self.omop_table.join(" ");
+        }
         settings.medication_request_policy =
             self.medication_request_policy.unwrap_or(settings.medication_request_policy);
         settings.views = self.views.unwrap_or(std::mem::take(&mut settings.views));
@@ -82,29 +108,104 @@ pub fn source_id(config: &Config, otherwise: &str) -> String {
 }
 
 pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
-    arguments.mapping.apply(&mut config);
+    let Arguments { command, sources, csv, csv_mapping, mapping } = arguments;
     let run = Run::from_environment()?;
+    if let Some(Command::Backfill(mapping)) = command {
+        mapping.apply(&mut config);
+        return backfill(global, &config, &run).await;
+    }
+    mapping.apply(&mut config);
     let lake = super::open_lake(&config).await?;
     let source_id = source_id(&config, FHIR);
-    let outcome = map(&lake, &config, &run, arguments.sources, source_id).await?;
+    let input = match csv.zip(csv_mapping) {
+        Some((folder, mapping)) => Input::Rows { folder, mapping },
+        None => Input::Resources(sources),
+    };
+    let outcome = map(&lake, &config, &run, input, source_id).await?;
     if global.format == Format::Json {
         output::print_json(&outcome)?;
     } else {
-        output::print(&format!("run {}\n\n{}\n{}", run.id, accounting_table(&outcome), rows_table(&outcome)))?;
+        output::print(&format!("run {}\n\n{}", run.id, tables(&outcome)))?;
     }
-    let rejected = outcome.accounting.total().rejected;
-    Ok(if rejected > config.pipeline.max_rejects { Outcome::Findings } else { Outcome::Done })
+    Ok(verdict(&config, outcome.accounting.total().rejected))
 }
 
-/// Maps the sources into the lake.
-pub async fn map(
-    lake: &Lake,
-    config: &Config,
-    run: &Run,
-    sources: Vec<String>,
-    source_id: String,
-) -> Result<etl::Outcome> {
-    let options = etl::Options {
+/// Maps anew what the lake kept of one source, or of each.
+async fn backfill(global: &Global, config: &Config, run: &Run) -> Result<Outcome> {
+    let lake = super::existing_lake(config).await?;
+    let sources = match config.etl.source_id.as_str() {
+        "" => etl::kept_sources(&lake).await?,
+        source_id => vec![source_id.to_owned()],
+    };
+    ensure!(
+        !sources.is_empty(),
+        "the lake keeps no resources in `raw.resource_version`\nhint: `healthlake etl --keep-raw PATH` keeps them; \
+         without them, give the files to `healthlake etl` again"
+    );
+    let mut done = BTreeMap::new();
+    for source_id in sources {
+        let options = options(config, run, Input::Resources(Vec::new()), source_id.clone())?;
+        let bar = progress::bytes("backfill");
+        let filled = etl::backfill(&lake, &options, &|progress| {
+            bar.set_length(progress.bytes_total);
+            bar.set_position(progress.bytes_done);
+        })
+        .await;
+        bar.finish_and_clear();
+        done.insert(source_id.clone(), filled.with_context(|| format!("cannot map source `{source_id}` anew"))?);
+    }
+    if global.format == Format::Json {
+        output::print_json(&done)?;
+    } else {
+        let mut text = format!("run {}\n", run.id);
+        for (source_id, filled) in &done {
+            text += &format!("\nsource {source_id}\n{}", tables(&filled.outcome));
+            if filled.not_kept > 0 {
+                let count = output::number(filled.not_kept);
+                text +=
+                    &format!("{count} resources with rows were not kept as they came: their rows are as they were\n");
+            }
+        }
+        output::print(&text)?;
+    }
+    Ok(verdict(config, done.values().map(|filled| filled.outcome.accounting.total().rejected).sum()))
+}
+
+fn verdict(config: &Config, rejected: u64) -> Outcome {
+    if rejected > config.pipeline.max_rejects { Outcome::Findings } else { Outcome::Done }
+}
+
+/// What is read.
+pub enum Input {
+    /// Files, folders, patterns or standard input.
+    Resources(Vec<String>),
+    /// Comma-separated files and their mapping.
+    Rows { folder: String, mapping: String },
+}
+
+/// What the mapping is told to do, as it is recorded with the run.
+pub fn policy(config: &Config) -> String {
+    let settings = &config.etl;
+    let policy = serde_json::to_value(settings.medication_request_policy).unwrap_or_default();
+    let mut text = format!(
+        "medication_request_policy={} keep_address={} no_omop={}",
+        policy.as_str().unwrap_or_default(),
+        settings.keep_address,
+        settings.no_omop
+    );
+    if !settings.omop_table.is_empty() {
+        text += &format!(" omop_table={}", settings.omop_table.replace(char::is_whitespace, ","));
+    }
+    text
+}
+
+fn options(config: &Config, run: &Run, input: Input, source_id: String) -> Result<etl::Options> {
+    let choices: Vec<&str> = config.etl.omop_table.split([' ', ',']).filter(|choice| !choice.is_empty()).collect();
+    let (sources, rows) = match input {
+        Input::Resources(sources) => (sources, None),
+        Input::Rows { folder, mapping } => (Vec::new(), Some((folder, mapping))),
+    };
+    Ok(etl::Options {
         sources,
         source_id,
         run_id: run.id.clone(),
@@ -115,8 +216,16 @@ pub async fn map(
         notes: config.etl.notes,
         complete: config.etl.complete,
         views: Some(config.etl.views.clone()).filter(|folder| !folder.as_os_str().is_empty()),
+        rows,
+        table_choice: TableChoice::parse(&choices)?,
+        no_omop: config.etl.no_omop,
         threads: config.threads(),
-    };
+    })
+}
+
+/// Maps the input into the lake.
+pub async fn map(lake: &Lake, config: &Config, run: &Run, input: Input, source_id: String) -> Result<etl::Outcome> {
+    let options = options(config, run, input, source_id)?;
     let bar = progress::bytes("etl");
     let outcome = etl::run(lake, &options, &|progress| {
         bar.set_length(progress.bytes_total);
@@ -125,6 +234,30 @@ pub async fn map(
     .await;
     bar.finish_and_clear();
     outcome.context("cannot map the input")
+}
+
+/// What became of the input, and what was written.
+fn tables(outcome: &etl::Outcome) -> String {
+    let mut text = format!("{}\n{}", accounting_table(outcome), rows_table(outcome));
+    text += &warnings(outcome);
+    text
+}
+
+/// Concepts of the rules that the loaded vocabulary does not have as they should be.
+pub fn warnings(outcome: &etl::Outcome) -> String {
+    let count = outcome.concept_warnings.len();
+    if count == 0 {
+        return String::new();
+    }
+    let mut text =
+        format!("\nvocabulary {}: {count} concepts of the rules are not as expected\n", outcome.vocabulary_version);
+    for warning in outcome.concept_warnings.iter().take(5) {
+        text += &format!("  {warning}\n");
+    }
+    if count > 5 {
+        text += &format!("  and {} more in quality.concept_check\n", count - 5);
+    }
+    text
 }
 
 /// The accounting by resource type, with the reasons of what was not mapped.

@@ -67,6 +67,7 @@ pub async fn validate(
         run_id: run.id.clone(),
         started_at: run.started_at,
         source_id,
+        policy: super::etl::policy(config),
         oracle,
         model_checks,
         threads: config.threads(),

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::bundle::{Bundle, Head, identity};
-use super::{Block, Content, MAX_RECORD_BYTES};
+use super::{Block, Content, MAX_RECORD_BYTES, Unreadable};
 
 /// Bundles may stand this deep inside each other.
 const MAX_BUNDLE_DEPTH: usize = 8;
@@ -61,14 +61,7 @@ pub enum Item<'b> {
         entry_count: usize,
     },
     /// Something that cannot be read.
-    Unreadable {
-        /// The line or entry that the user is told.
-        line: u64,
-        /// A stable word.
-        reason: &'static str,
-        /// What was found and what was expected.
-        detail: String,
-    },
+    Unreadable(Unreadable),
 }
 
 /// Calls `visit` with everything that the block holds, in order.
@@ -76,8 +69,16 @@ pub fn for_each(block: &Block, visit: &mut dyn FnMut(Item<'_>)) {
     let bytes = block.bytes.as_slice();
     let mut walk = Walk { file: block.file, line: 1, entry: 0, told: None, visit };
     match &block.content {
-        Content::Unreadable { line, reason, detail } => {
-            (walk.visit)(Item::Unreadable { line: *line, reason, detail: detail.clone() });
+        Content::Unreadable(what) => (walk.visit)(Item::Unreadable(what.clone())),
+        Content::Rows(rows) => {
+            for row in rows {
+                walk.line = row.line;
+                walk.entry = row.entry;
+                match &row.content {
+                    Ok(place) => walk.record(bytes, place.clone()),
+                    Err(what) => (walk.visit)(Item::Unreadable(what.as_ref().clone())),
+                }
+            }
         }
         Content::Resource => walk.record(bytes, 0..bytes.len()),
         Content::Lines { first } => {
@@ -120,6 +121,10 @@ impl Walk<'_> {
         self.told.unwrap_or(self.line)
     }
 
+    fn unreadable(&mut self, line: u64, reason: &'static str, detail: String) {
+        (self.visit)(Item::Unreadable(Unreadable { line, resource_type: String::new(), field: None, reason, detail }));
+    }
+
     fn record(&mut self, bytes: &[u8], place: Range<usize>) {
         let head = Head::of(bytes, place.clone());
         if Bundle::is(&bytes[place.clone()]) {
@@ -142,7 +147,7 @@ impl Walk<'_> {
     fn send(&mut self, record: Record<'_>) {
         if record.text.len() > MAX_RECORD_BYTES {
             let detail = format!("expected a record of at most {} MiB", MAX_RECORD_BYTES >> 20);
-            (self.visit)(Item::Unreadable { line: record.line, reason: "record_too_large", detail });
+            self.unreadable(record.line, "record_too_large", detail);
         } else {
             (self.visit)(Item::Record(record));
         }
@@ -152,7 +157,7 @@ impl Walk<'_> {
         let line = self.told();
         if depth == MAX_BUNDLE_DEPTH {
             let detail = format!("expected at most {MAX_BUNDLE_DEPTH} Bundles inside each other");
-            return (self.visit)(Item::Unreadable { line, reason: "nested_too_deep", detail });
+            return self.unreadable(line, "nested_too_deep", detail);
         }
         let (bundle, whole) = Bundle::open(bytes, place);
         (self.visit)(Item::Bundle { line, id, entry_count: bundle.entries.len() });
@@ -161,7 +166,7 @@ impl Walk<'_> {
         }
         if !whole {
             let detail = format!("expected entry {} or the end of the Bundle, found neither", bundle.entries.len() + 1);
-            (self.visit)(Item::Unreadable { line, reason: "invalid_json", detail });
+            self.unreadable(line, "invalid_json", detail);
         }
     }
 
@@ -216,7 +221,7 @@ mod tests {
                     None => format!("{} {:?} {:?}", record.line, record.head.resource_type, record.id()),
                 },
                 Item::Bundle { line, entry_count, .. } => format!("{line} Bundle of {entry_count}"),
-                Item::Unreadable { line, reason, .. } => format!("{line} {reason}"),
+                Item::Unreadable(what) => format!("{} {}", what.line, what.reason),
             });
         });
         told

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::conversion::{Conversion, Mapping};
 use crate::error::{Error, Result};
 
 /// Files that accompany a bulk export and hold no resources.
@@ -18,6 +19,8 @@ pub enum Layout {
     Ndjson,
     /// One resource or Bundle, over any number of lines.
     Json,
+    /// Rows that a mapping turns into resources.
+    Csv,
 }
 
 /// One file to read.
@@ -31,6 +34,8 @@ pub struct InputFile {
     pub layout: Layout,
     /// Bytes on disk.
     pub size_bytes: u64,
+    /// The delimiter of rows and what they become.
+    pub conversion: Option<(u8, Conversion)>,
 }
 
 /// The files to read, in the order in which versions of one resource follow each other.
@@ -40,6 +45,8 @@ pub struct Sources {
     pub files: Vec<InputFile>,
     /// Files in folders that hold no resources, as far as their names tell.
     pub skipped: Vec<String>,
+    /// A hash of the mapping of rows; 0 without.
+    pub mapping_hash: u64,
     spool: Option<NamedTempFile>,
 }
 
@@ -56,6 +63,53 @@ impl Sources {
         if found.files.is_empty() {
             return Err(Error::NothingToRead { sources: sources.join(", ") });
         }
+        Ok(found)
+    }
+
+    /// Finds the files that a mapping takes, in a folder.
+    ///
+    /// # Errors
+    /// None is there, or the mapping does not fit one of them.
+    pub fn rows(folder: &str, mapping: &Mapping) -> Result<Sources> {
+        let mut found = Sources { mapping_hash: mapping.hash(), ..Sources::default() };
+        let failed = |source| Error::Read { path: folder.into(), source };
+        if !Path::new(folder).exists() {
+            return Err(Error::NoSuchSource { name: folder.to_owned() });
+        }
+        let entries = fs::read_dir(folder).map_err(failed)?.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+            let name = name.strip_suffix(".gz").unwrap_or(&name);
+            let Some(file) = mapping.files().into_iter().find(|file| file.to_lowercase() == name) else {
+                found.skipped.push(path.display().to_string());
+                continue;
+            };
+            let failed = |source| Error::Read { path: path.clone(), source };
+            let header =
+                super::csv::header(super::open(&path, None).map_err(failed)?, mapping.delimiter()).map_err(failed)?;
+            let conversion = mapping.fit(file, &header)?;
+            found.add_file(&path, Layout::Csv)?;
+            if let Some(file) = found.files.last_mut() {
+                file.conversion = Some((mapping.delimiter(), conversion));
+            }
+        }
+        if found.files.is_empty() {
+            let sources = format!("`{folder}` that the mapping takes: {}", mapping.files().join(", "));
+            return Err(Error::NoRows { sources });
+        }
+        Ok(found)
+    }
+
+    /// Takes lines that the program wrote itself, under a name of their own.
+    pub fn spooled(name: &str, spool: NamedTempFile) -> Result<Sources> {
+        let mut found = Sources::default();
+        found.add_file(spool.path(), Layout::Ndjson)?;
+        if let Some(file) = found.files.last_mut() {
+            file.name = name.to_owned();
+        }
+        found.spool = Some(spool);
         Ok(found)
     }
 
@@ -84,7 +138,13 @@ impl Sources {
     fn add_file(&mut self, path: &Path, layout: Layout) -> Result<()> {
         let size_bytes = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?.len();
         if self.files.iter().all(|file| file.path != path) {
-            self.files.push(InputFile { name: path.display().to_string(), path: path.to_owned(), layout, size_bytes });
+            self.files.push(InputFile {
+                name: path.display().to_string(),
+                path: path.to_owned(),
+                layout,
+                size_bytes,
+                conversion: None,
+            });
         }
         Ok(())
     }
@@ -133,7 +193,7 @@ impl Sources {
         spool.flush().map_err(failed)?;
         let path = spool.path().to_owned();
         let layout = if starts_with_a_whole_line(&path).map_err(failed)? { Layout::Ndjson } else { Layout::Json };
-        self.files.push(InputFile { name: "-".into(), path, layout, size_bytes });
+        self.files.push(InputFile { name: "-".into(), path, layout, size_bytes, conversion: None });
         self.spool = Some(spool);
         Ok(())
     }

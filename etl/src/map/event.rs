@@ -159,6 +159,11 @@ pub fn is_before(one: &DateTime, other: &DateTime) -> bool {
 impl<'d> Draft<'d, '_> {
     /// Writes the rows of an event; returns the table and key of the first.
     pub fn emit(&mut self, element: &'static str, event: &Event<'d>, code: &Resolution<'d>) -> Option<(Domain, i64)> {
+        let forced = self.context.table_choice.of(self.resource.resource_type);
+        // A fact that is denied must not become one.
+        let forced = forced.filter(|domain| !event.value.is_denial || *domain == Domain::Observation);
+        let forced = forced.map(|default| Event { default, is_fixed: true, ..event.clone() });
+        let event = forced.as_ref().unwrap_or(event);
         let targets = self.targets(element, event, code);
         let mut first = None;
         for (index, (domain, concept_id)) in targets.into_iter().enumerate() {
@@ -242,15 +247,7 @@ impl<'d> Draft<'d, '_> {
     }
 
     fn write(&mut self, domain: Domain, concept_id: i32, event: &Event<'d>) -> i64 {
-        let table = match domain {
-            Domain::Condition => "condition_occurrence",
-            Domain::Measurement => "measurement",
-            Domain::Procedure => "procedure_occurrence",
-            Domain::Drug => "drug_exposure",
-            Domain::Device => "device_exposure",
-            Domain::Specimen => "specimen",
-            _ => "observation",
-        };
+        let table = domain.table();
         let part = self.part(table, &event.part, concept_id);
         let key = self.key(table, &part);
         let row: Row<'d> = match domain {
@@ -269,4 +266,38 @@ impl<'d> Draft<'d, '_> {
 
 fn without_value<'d>(event: &Event<'d>) -> Event<'d> {
     Event { value: EventValue::default(), ..event.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Setting, rows_with};
+    use crate::table_choice::TableChoice;
+
+    fn count(json: &str, choice: &str, table: &str) -> usize {
+        let setting = Setting { table_choice: TableChoice::parse(&[choice]).unwrap(), ..Setting::default() };
+        rows_with(json, table, &setting).len()
+    }
+
+    #[test]
+    fn a_run_may_force_the_table() {
+        let known = r#"{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/p"},"onsetDateTime":"2020-01-01",
+            "code":{"coding":[{"system":"http://snomed.info/sct","code":"44054006"}]}}"#;
+        let unknown = known.replace("44054006", "1");
+        for json in [known, &unknown] {
+            assert_eq!(count(json, "Condition=measurement", "measurement"), 1);
+            assert_eq!(count(json, "Condition=measurement", "condition_occurrence"), 0);
+            assert_eq!(count(json, "Observation=measurement", "condition_occurrence"), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_not_forced_to_be() {
+        let json = r#"{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/p"},
+            "effectiveDateTime":"2020-01-01","valueBoolean":false,
+            "code":{"coding":[{"system":"http://snomed.info/sct","code":"44054006"}]}}"#;
+        assert_eq!(count(json, "Observation=condition_occurrence", "condition_occurrence"), 0);
+        assert_eq!(count(json, "Observation=condition_occurrence", "observation"), 1);
+        let affirmed = json.replace("false", "true");
+        assert_eq!(count(&affirmed, "Observation=condition_occurrence", "condition_occurrence"), 1);
+    }
 }

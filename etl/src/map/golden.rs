@@ -21,6 +21,7 @@ use crate::pass::Meter;
 use crate::policy::Policy;
 use crate::reference::{Directory, References};
 use crate::survey::survey;
+use crate::table_choice::TableChoice;
 
 const SOURCE: &str = "test";
 
@@ -193,6 +194,8 @@ impl Chapter {
             medication_request_policy: case.policy,
             keep_address: case.keep_address,
             notes: case.notes,
+            table_choice: &TableChoice::default(),
+            no_omop: false,
             extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).unwrap(),
         };
         let directory = case.among.is_some().then(|| directory(&others, &json, &policy));

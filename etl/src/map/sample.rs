@@ -7,18 +7,25 @@ use super::{Context, Judgement, Mapped, MedicationRequestPolicy, map};
 use crate::document::{Resource, Tape};
 use crate::id_set::IdSet;
 use crate::reference::{Directory, References};
+use crate::table_choice::TableChoice;
 use crate::vocabulary::Vocabulary;
 
 /// What a test may turn.
 pub struct Setting {
     pub policy: MedicationRequestPolicy,
     pub keep_address: bool,
+    pub table_choice: TableChoice,
     pub directory: Option<Directory>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting { policy: MedicationRequestPolicy::OrdersAsExposure, keep_address: false, directory: None }
+        Setting {
+            policy: MedicationRequestPolicy::OrdersAsExposure,
+            keep_address: false,
+            table_choice: TableChoice::default(),
+            directory: None,
+        }
     }
 }
 
@@ -40,6 +47,7 @@ pub fn with<R>(json: &str, setting: &Setting, look: impl FnOnce(&Mapped<'_>) -> 
         medication_request_policy: setting.policy,
         keep_address: setting.keep_address,
         notes: false,
+        table_choice: &setting.table_choice,
         extraction_date: NaiveDate::from_ymd_opt(2025, 1, 1).expect("a day"),
         references: &references,
     };

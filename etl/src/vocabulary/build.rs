@@ -6,8 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 
 use super::index::{
-    CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, EMPTY, ENTRY, IN_HEAP, INLINE_CODE, INVALID, Index, Names,
-    SLOT, STANDARD, code_of, first_slot, flags_of, hash, id, vocabulary_of,
+    CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, EMPTY, ENTRY, IN_HEAP, INLINE_CODE, INVALID, Index,
+    LOST_TARGET, Names, SLOT, STANDARD, code_of, first_slot, flags_of, hash, id, vocabulary_of,
 };
 use crate::{Error, Result};
 
@@ -266,9 +266,12 @@ impl IndexBuilder {
                 }
                 let before = links.len();
                 for pair in own {
-                    let Ok(to) = ids.binary_search(&target(*pair)) else { continue };
-                    if kind < 2 && is_target(flags[to]) || kind == 2 && is_above(flags[to]) {
-                        links.push(to as u32);
+                    let to = ids.binary_search(&target(*pair)).ok();
+                    let counts = |to: &usize| if kind == 2 { is_above(flags[*to]) } else { is_target(flags[*to]) };
+                    match to.filter(counts) {
+                        Some(to) => links.push(to as u32),
+                        None if kind == 0 => entry[14] |= LOST_TARGET,
+                        None => {}
                     }
                 }
                 let count = links.len() - before;

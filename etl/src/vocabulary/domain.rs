@@ -48,6 +48,30 @@ impl Domain {
         }
     }
 
+    /// The domains that are events.
+    pub const EVENTS: [Domain; 7] = [
+        Domain::Condition,
+        Domain::Observation,
+        Domain::Measurement,
+        Domain::Procedure,
+        Domain::Drug,
+        Domain::Device,
+        Domain::Specimen,
+    ];
+
+    /// The table of its events; `observation` for what is no event.
+    pub fn table(self) -> &'static str {
+        match self {
+            Domain::Condition => "condition_occurrence",
+            Domain::Measurement => "measurement",
+            Domain::Procedure => "procedure_occurrence",
+            Domain::Drug => "drug_exposure",
+            Domain::Device => "device_exposure",
+            Domain::Specimen => "specimen",
+            _ => "observation",
+        }
+    }
+
     /// True when a record of the concept is an event with a table of its own.
     pub fn is_event(self) -> bool {
         self <= Domain::Specimen

@@ -33,6 +33,8 @@ pub const STANDARD: u8 = 1;
 pub const INVALID: u8 = 2;
 /// `C`: not standard, but part of the hierarchy.
 pub const CLASSIFICATION: u8 = 4;
+/// It maps to something that is unknown, invalid or not standard.
+pub const LOST_TARGET: u8 = 8;
 /// The directory ends here; higher ids, which are few, are searched for.
 pub const DIRECTORY_IDS: i32 = 1 << 27;
 pub const DIRECTORY_SHIFT: u32 = 8;
@@ -259,6 +261,11 @@ impl Index {
             return Places::NONE;
         };
         if flags_of(entry) & STANDARD != 0 { Places { own: Some(place), list: &[] } } else { self.linked(entry, 0) }
+    }
+
+    /// True when a concept maps to something that cannot stand in a row.
+    pub fn has_lost_target(&self, place: Place) -> bool {
+        self.entries().get(place.0 as usize).is_some_and(|entry| flags_of(entry) & LOST_TARGET != 0)
     }
 
     /// The values that a concept says together with its fact.

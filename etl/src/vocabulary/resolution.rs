@@ -202,7 +202,7 @@ fn rank(priority: Priority, vocabulary_id: &str) -> u8 {
 }
 
 /// Another spelling to try once: surrounding space, the dot of ICD, the eleven digits of NDC.
-fn normalised(vocabulary_id: &str, code: &str) -> Option<String> {
+pub(super) fn normalised(vocabulary_id: &str, code: &str) -> Option<String> {
     let trimmed = code.trim();
     let other = match vocabulary_id {
         "ICD10CM" | "ICD10" | "ICD10GM" | "ICD9CM" => dotted(vocabulary_id, trimmed),
