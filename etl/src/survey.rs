@@ -1,17 +1,17 @@
 //! The first pass: which resources there are, which of several versions counts, and which rows references can lead to.
 //! What is broken is passed over here; the second pass judges it.
 
+mod definition;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime};
 use model::fhir::DateTime;
 use model::omop::Row;
 use model::omop::key::omop_key;
-use model::vocabulary::value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::document::{Element, Resource, Tape};
+use crate::document::{Resource, Tape};
 use crate::error::{Error, Result};
 use crate::extract::Block;
 use crate::extract::record::{Item, Position, Record, for_each};
@@ -24,6 +24,8 @@ use crate::preceding::Preceding;
 use crate::reference::{Directory, References, conditional, identifier_key, name_key};
 use crate::spill::Spill;
 use crate::view::column;
+
+use definition::Definition;
 
 /// Why a version of a resource does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,16 +98,6 @@ struct Part {
     detail_id: i64,
     whole_id: i64,
     candidate: Candidate,
-}
-
-/// What a resource says of another, or of itself.
-struct Definition {
-    /// The key of the name of what it defines.
-    of: u64,
-    /// The key of its own name.
-    by: u64,
-    position: Position,
-    text: Arc<str>,
 }
 
 #[derive(Default)]
@@ -236,17 +228,7 @@ impl Part1 {
                 _ => {}
             }
         }
-        for diagnosis in element.get("diagnosis").into_iter().flat_map(|diagnoses| diagnoses.items()) {
-            let codes =
-                diagnosis.get("use").and_then(|of| of.get("coding")).into_iter().flat_map(|coding| coding.items());
-            let mut codes = codes.filter_map(|coding| coding.get("code")?.as_str());
-            let Some(code) = codes.find(|code| value("diagnosis_use", code).is_some()) else { continue };
-            let condition = diagnosis.get("condition").and_then(|condition| condition.get("reference")?.as_str());
-            if let Some(id) = condition.and_then(|condition| references.id(condition, Some("Condition"))) {
-                let of = name_key(&format!("Condition/{id}"));
-                definitions.push(Definition { of, by: name, position: record.position, text: code.into() });
-            }
-        }
+        Definition::diagnoses(element, &references, name, record.position, definitions);
         if !matches!(resource_type, "Encounter" | "Coverage") {
             for identifier in element.get("identifier").into_iter().flat_map(|identifiers| identifiers.items()) {
                 let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
@@ -281,9 +263,6 @@ impl Part1 {
         let Ok(text) = std::str::from_utf8(record.text) else { return };
         let Ok(element) = self.tape.parse(text) else { return };
         let own = name_key(name);
-        let mut define = |of: u64, text: Arc<str>| {
-            self.definitions.push(Definition { of, by: own, position: record.position, text });
-        };
         match record.head.resource_type {
             Some("PractitionerRole") => {
                 let is_inactive = element.get("active").and_then(|active| active.as_bool()) == Some(false);
@@ -294,19 +273,15 @@ impl Part1 {
                     let id = references.id(reference, Some("Practitioner"));
                     let practitioner = id.map_or_else(|| reference.to_owned(), |id| format!("Practitioner/{id}"));
                     if !is_inactive {
-                        define(name_key(&practitioner), excerpt(element, &["specialty", "organization"]));
+                        self.definitions.push(Definition::role(element, &practitioner, own, record.position));
                     }
                     self.practitioners.push((own, practitioner.into()));
                 }
                 let id = omop_key(policy.source_id, name, "provider", "");
                 self.others.push(Candidate { id, name: own, person_id: 0, present: !is_inactive });
             }
-            Some("Medication") => {
-                if let Some(code) = element.get("code") {
-                    define(own, code.text().into());
-                }
-            }
-            _ => define(own, excerpt(element, &["type", "udiCarrier", "lotNumber", "serialNumber"])),
+            Some("Medication") => self.definitions.extend(Definition::medication(element, own, record.position)),
+            _ => self.definitions.push(Definition::device(element, own, record.position)),
         }
     }
 
@@ -337,12 +312,6 @@ impl Part1 {
             self.wanted_limit = (self.wanted.len() * 2).max(1 << 20);
         }
     }
-}
-
-/// Some members of an object, as JSON.
-fn excerpt(element: Element<'_>, names: &[&str]) -> Arc<str> {
-    let members = names.iter().filter_map(|name| Some(format!("\"{name}\":{}", element.get(name)?.text())));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(",")).into()
 }
 
 fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
@@ -398,13 +367,7 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
     let absent = absent.filter(|candidate| winners.get(&candidate.name).is_none_or(|rows| !rows));
     let absent = absent.map(|candidate| candidate.id).collect();
     all.parts.retain(|part| counts(&part.candidate) && (lake_holds_something || has_person(&part.candidate)));
-    // Of several roles of one practitioner the one with the smallest key counts, whatever the order of the files.
-    all.definitions.retain(|definition| {
-        !losers.contains_key(&definition.position) && winners.get(&definition.by).is_none_or(|rows| *rows)
-    });
-    all.definitions.sort_unstable_by_key(|definition| (definition.of, definition.by));
-    all.definitions.dedup_by_key(|definition| definition.of);
-    let definitions = all.definitions.into_iter().map(|definition| (definition.of, definition.text)).collect();
+    let definitions = definition::settle(all.definitions, &losers, &winners);
     all.births.retain(|(_, _, position)| !losers.contains_key(position));
     Ok(Survey {
         directory: Directory {
