@@ -233,7 +233,8 @@ async fn used(lake: &Lake) -> Result<Vec<Used>> {
         }
         let sql = format!(
             "select c.vocabulary_id as vocabulary_id, c.concept_code as concept_code, t.code as code, t.id as id, \
-             t.row_count as row_count from (select {prefix}_source_value as code, coalesce({prefix}_source_concept_id, 0) as id, \
+             t.row_count as row_count from (select {prefix}_source_value as code, \
+             cast(coalesce({prefix}_source_concept_id, 0) as integer) as id, \
              cast(count(*) as bigint) as row_count from omop.{table} where {prefix}_source_value is not null group by 1, 2) \
              as t left join vocabulary.concept as c on c.concept_id = t.id and t.id > 0"
         );
