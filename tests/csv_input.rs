@@ -50,6 +50,7 @@ fn the_export_of_synthea_becomes_omop() {
     let count = |table: &str| lake.value(&format!("select count(*) from omop.{table}")).parse::<u64>().unwrap();
     assert_eq!((count("person"), count("visit_occurrence"), count("death")), (27, 604, 2));
     assert_eq!(lake.value("select count(*) from omop.person where race_concept_id = 0 or gender_concept_id = 0"), "0");
+    lake.json("run", &["sql", "run"]);
     let verdict = lake.json("run", &["validate"]);
     let failed: Vec<String> = serde_json::from_value(
         verdict["results"]

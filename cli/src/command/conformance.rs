@@ -12,7 +12,7 @@ mod scorecard;
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    scorecard: scorecard::Arguments,
+    scorecard: scorecard::ScorecardArguments,
 }
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
