@@ -58,6 +58,9 @@ struct Resource {
     /// Rows that become this resource: the column has one of the values.
     #[serde(default)]
     only: BTreeMap<String, Vec<String>>,
+    /// Rows that do not, though `only` takes them.
+    #[serde(default)]
+    except: BTreeMap<String, Vec<String>>,
     element: BTreeMap<String, Rule>,
 }
 
@@ -155,10 +158,10 @@ impl Mapping {
                 BoundId::Hash(names.iter().map(|name| columns.find(name)).collect::<Result<_, String>>()?)
             }
         };
-        let mut only = Vec::new();
-        for (column, values) in &resource.only {
-            only.push((columns.find(column)?, values.clone()));
-        }
+        let bind = |conditions: &BTreeMap<String, Vec<String>>| -> Result<Vec<(usize, Vec<String>)>, String> {
+            conditions.iter().map(|(column, values)| Ok((columns.find(column)?, values.clone()))).collect()
+        };
+        let (only, except) = (bind(&resource.only)?, bind(&resource.except)?);
         let mut root = Node::object();
         // Items come in the order of their numbers, `[2]` before `[10]`.
         let mut elements: Vec<_> = resource.element.iter().collect();
@@ -169,7 +172,7 @@ impl Mapping {
                 .map_err(|problem| format!("{path}: {problem}"))?;
             root.insert(path, leaf)?;
         }
-        Ok(Bound { resource_type: resource.resource_type.clone(), id, only, root })
+        Ok(Bound { resource_type: resource.resource_type.clone(), id, only, except, root })
     }
 }
 
@@ -198,6 +201,7 @@ struct Bound {
     resource_type: String,
     id: BoundId,
     only: Vec<(usize, Vec<String>)>,
+    except: Vec<(usize, Vec<String>)>,
     root: Node,
 }
 
@@ -220,7 +224,7 @@ impl Conversion {
             let fits = |(column, values): &(usize, Vec<String>)| {
                 values.iter().any(|value| value == row.get(*column).unwrap_or_default().trim())
             };
-            if !resource.only.iter().all(fits) {
+            if !resource.only.iter().all(fits) || resource.except.iter().any(fits) {
                 continue;
             }
             taken = true;
@@ -285,7 +289,8 @@ mod tests {
         file = "visits.csv"
         type = "Observation"
         id = ["Patient", "Day"]
-        only = { Kind = ["number"] }
+        only = { Kind = ["number", "withheld"] }
+        except = { Kind = ["withheld"] }
         [resource.element]
         "status" = "final"
         "subject.reference" = "Patient/{Patient}"
@@ -346,6 +351,10 @@ mod tests {
             (
                 ["p", "24.12.2020", "number", "c", "1", "down"],
                 "Observation Some(\"Flag\") unknown_value expected one of the values that the mapping names",
+            ),
+            (
+                ["p", "24.12.2020", "withheld", "c", "1", ""],
+                "Observation Some(\"Kind\") unknown_value expected one of the values that the mapping names",
             ),
             (
                 ["p", "24.12.2020", "text", "c", "1", ""],

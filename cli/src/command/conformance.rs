@@ -17,7 +17,7 @@ pub struct Arguments {
     #[command(subcommand)]
     suite: Option<Suite>,
     #[command(flatten)]
-    scorecard: scorecard::Arguments,
+    scorecard: scorecard::ScorecardArguments,
 }
 
 #[derive(Subcommand)]

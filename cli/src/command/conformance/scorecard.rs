@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::output;
 
 #[derive(Args)]
-pub struct Arguments {
+pub struct ScorecardArguments {
     /// Print the manifest instead: what is read, what is filled, with which versions and policies
     #[arg(long)]
     manifest: bool,
@@ -21,7 +21,7 @@ pub struct Arguments {
     output: Option<PathBuf>,
 }
 
-pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
+pub async fn run(global: &Global, config: Config, arguments: ScorecardArguments) -> Result<Outcome> {
     // Without a lake the tests speak for themselves; a lake adds what its checks found.
     let lake = if config.lake.path.join("catalog.db").exists() { Some(existing_lake(&config).await?) } else { None };
     let card = validator::scorecard(lake.as_ref(), &config.governance, etl::SYNTHETIC)
