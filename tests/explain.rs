@@ -5,7 +5,7 @@ use crate::healthlake::Healthlake;
 const LINES: &str = r#"{"resourceType":"Patient","id":"p","gender":"male","birthDate":"1980-05-06"}
 {"resourceType":"Condition","id":"c","code":{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":"E11.9"},{"system":"http://snomed.info/sct","code":"44054006","display":"Diabetes"}]},"subject":{"reference":"Patient/p"},"onsetDateTime":"2024-02-01"}
 {"resourceType":"Condition","id":"lost","code":{"coding":[{"system":"http://snomed.info/sct","code":"44054006"}]},"subject":{"reference":"Patient/nobody"},"onsetDateTime":"2024-02-01"}
-{"resourceType":"Claim","id":"x","status":"active"}
+{"resourceType":"CarePlan","id":"x","status":"active"}
 "#;
 
 fn lake(arguments: &[&str]) -> Healthlake {
@@ -55,7 +55,7 @@ fn a_resource_is_followed_to_its_rows_or_to_the_reason_why_there_are_none() {
         (&lost["rejected"], &lost["reason"], &lost["line"]),
         (&true.into(), &"unresolved_reference".into(), &"3".into())
     );
-    assert_eq!(story("Claim/x")["refusals"][0]["reason"], "no_omop_target");
+    assert_eq!(story("CarePlan/x")["refusals"][0]["reason"], "no_omop_target");
 
     for (arguments, expected) in [
         (vec!["explain", "Condition/none"], "the lake knows no `Condition/none`"),

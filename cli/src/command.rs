@@ -86,7 +86,7 @@ enum Command {
     Query(query::Arguments),
     /// Tell which resource, rule and concept path made a row, and what became of a resource
     Explain(explain::Arguments),
-    /// Show how the statements of the HL7 FHIR-to-OMOP guide stand, and write manifest.json; run other guides' suites
+    /// Show how the statements of the HL7 guide stand, or run suites of SQL on FHIR
     Conformance(conformance::Arguments),
     /// Import, describe or compare OMOP vocabularies
     Vocabulary(vocabulary::Arguments),
