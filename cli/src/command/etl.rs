@@ -188,9 +188,10 @@ pub fn policy(config: &Config) -> String {
     let settings = &config.etl;
     let policy = serde_json::to_value(settings.medication_request_policy).unwrap_or_default();
     let mut text = format!(
-        "medication_request_policy={} keep_address={} no_omop={}",
+        "medication_request_policy={} keep_address={} notes={} no_omop={}",
         policy.as_str().unwrap_or_default(),
         settings.keep_address,
+        settings.notes,
         settings.no_omop
     );
     if !settings.omop_table.is_empty() {

@@ -99,9 +99,8 @@ fn tables() -> BTreeMap<&'static str, &'static str> {
             let word = match best {
                 Some(Completeness::Full) => "full",
                 Some(Completeness::Partial) => "partial",
-                // Rows come from other rows, or from concepts of that domain.
-                None if matches!(table.name, "cdm_source") => "full",
-                None if matches!(table.name, "device_exposure" | "specimen") => "partial",
+                // Rows come from other rows.
+                None if matches!(table.name, "cdm_source" | "condition_era") => "full",
                 None => "none",
             };
             (table.name, word)
