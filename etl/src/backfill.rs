@@ -10,9 +10,9 @@ use lake::{AsOf, Lake, TableName};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
-use crate::existing::{for_each, numbers, quoted, texts};
 use crate::extract::source::Sources;
 use crate::pass::Progress;
+use crate::query::{for_each, numbers, quoted, texts};
 use crate::run::{Again, Options, Outcome, load};
 use crate::skim;
 

@@ -12,7 +12,7 @@ use model::omop::{CdmSource, ObservationPeriod, Row};
 use model::vocabulary::rule;
 
 use crate::error::Result;
-use crate::existing::{for_each, numbers, texts};
+use crate::query::{for_each, numbers, texts};
 
 /// First and last day on which something was recorded, the day of death and the logical id, by person.
 #[derive(Debug, Default, PartialEq)]

@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::AsArray;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type};
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use lake::{AsOf, Lake, TableName};
 use model::omop;
 use model::omop::key::omop_key;
@@ -17,6 +16,7 @@ use model::omop::key::omop_key;
 use crate::error::Result;
 use crate::id_set::IdSet;
 use crate::load::{cdm_tables, key_column};
+use crate::query::{for_each, numbers, quoted, texts};
 use crate::reference::identifier_key;
 use crate::survey::Survey;
 use crate::view::View;
@@ -251,17 +251,9 @@ impl Existing {
             return Ok(rows);
         }
         let session = lake.session(&AsOf::Latest).await?;
-        let sql = format!(
-            "select omop_id, omop_table, resource_type || '/' || resource_id from quality.crosswalk \
-             where source_id = '{}'",
-            quoted(source_id)
-        );
-        for_each(&session, &sql, |batch| {
-            let (ids, tables, names) = (numbers(batch, 0), texts(batch, 1), texts(batch, 2));
-            for row in 0..batch.num_rows() {
-                if resources.contains(&omop_key(source_id, &names[row], "fhir", "")) {
-                    rows.entry(tables[row].clone()).or_default().insert(ids[row]);
-                }
+        for_each_trace(&session, source_id, |table, id, resource| {
+            if resources.contains(&resource) {
+                rows.entry(table.to_owned()).or_default().insert(id);
             }
         })
         .await?;
@@ -274,7 +266,7 @@ impl Existing {
     /// The lake cannot be read.
     pub async fn resources_of(&self, lake: &Lake, persons: &HashSet<i64>, source_id: &str) -> Result<HashSet<i64>> {
         let session = lake.session(&AsOf::Latest).await?;
-        let mut rows: HashSet<(String, i64)> = HashSet::new();
+        let mut rows: HashMap<&str, HashSet<i64>> = HashMap::new();
         for table in cdm_tables().filter(|table| table.column("person_id").is_some()) {
             if !self.tables.contains(&TableName::new("omop", table.name)) {
                 continue;
@@ -282,23 +274,15 @@ impl Existing {
             let sql = format!("select {}, person_id as person from omop.{}", key_column(table), table.name);
             for_each(&session, &sql, |batch| {
                 let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
-                let theirs = pairs.filter(|(_, person)| persons.contains(person));
-                rows.extend(theirs.map(|(id, _)| (table.name.to_owned(), id)));
+                let theirs = pairs.filter(|(_, person)| persons.contains(person)).map(|(id, _)| id);
+                rows.entry(table.name).or_default().extend(theirs);
             })
             .await?;
         }
         let mut resources = HashSet::new();
-        let sql = format!(
-            "select omop_id, omop_table, resource_type || '/' || resource_id from quality.crosswalk \
-             where source_id = '{}'",
-            quoted(source_id)
-        );
-        for_each(&session, &sql, |batch| {
-            let (ids, tables, names) = (numbers(batch, 0), texts(batch, 1), texts(batch, 2));
-            for (id, (table, name)) in ids.into_iter().zip(tables.into_iter().zip(names)) {
-                if rows.contains(&(table, id)) {
-                    resources.insert(omop_key(source_id, &name, "fhir", ""));
-                }
+        for_each_trace(&session, source_id, |table, id, resource| {
+            if rows.get(table).is_some_and(|ids| ids.contains(&id)) {
+                resources.insert(resource);
             }
         })
         .await?;
@@ -325,6 +309,21 @@ impl Existing {
     }
 }
 
+/// Hands over the crosswalk of a source: table and id of each row, and the key of the resource that it was made of.
+async fn for_each_trace(session: &SessionContext, source_id: &str, mut take: impl FnMut(&str, i64, i64)) -> Result<()> {
+    let sql = format!(
+        "select omop_id, omop_table, resource_type || '/' || resource_id from quality.crosswalk where source_id = '{}'",
+        quoted(source_id)
+    );
+    for_each(session, &sql, |batch| {
+        let (ids, tables, names) = (numbers(batch, 0), texts(batch, 1), texts(batch, 2));
+        for (id, (table, name)) in ids.into_iter().zip(tables.iter().zip(names)) {
+            take(table, id, omop_key(source_id, &name, "fhir", ""));
+        }
+    })
+    .await
+}
+
 /// Finds the locations that no row names any more: several resources share one, so that none can take it along.
 ///
 /// # Errors
@@ -341,46 +340,4 @@ impl Survey {
     fn is_wanted(&self, id: i64) -> bool {
         self.wanted.contains(id) && !self.absent.contains(&id)
     }
-}
-
-/// Runs a query and hands over its rows, a batch at a time.
-///
-/// # Errors
-/// The query fails.
-pub async fn for_each(session: &SessionContext, sql: &str, mut take: impl FnMut(&RecordBatch)) -> Result<()> {
-    let mut stream = session.sql(sql).await?.execute_stream().await?;
-    while let Some(batch) = stream.next().await {
-        take(&batch?);
-    }
-    Ok(())
-}
-
-/// A column of 64-bit numbers; 0 where there is none.
-pub fn numbers(batch: &RecordBatch, column: usize) -> Vec<i64> {
-    let column = batch.column(column);
-    match column.as_primitive_opt::<Int64Type>() {
-        Some(numbers) => {
-            (0..numbers.len()).map(|row| if numbers.is_null(row) { 0 } else { numbers.value(row) }).collect()
-        }
-        None => vec![0; column.len()],
-    }
-}
-
-/// A column of text; empty where there is none.
-pub fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
-    let column = cast(batch.column(column), &DataType::Utf8);
-    match column {
-        Ok(column) => {
-            let column = column.as_string::<i32>();
-            (0..column.len())
-                .map(|row| if column.is_null(row) { String::new() } else { column.value(row).to_owned() })
-                .collect()
-        }
-        Err(_) => vec![String::new(); batch.num_rows()],
-    }
-}
-
-/// A text for between the quotes of an SQL literal.
-pub fn quoted(text: &str) -> String {
-    text.replace('\'', "''")
 }

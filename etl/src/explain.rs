@@ -18,9 +18,9 @@ pub use code::{CodeStory, Target, TriedCoding};
 
 use crate::edge::edges;
 use crate::error::{Error, Result};
-use crate::existing::{for_each, quoted};
 use crate::load::key_column;
 use crate::map::MedicationRequestPolicy;
+use crate::query::{for_each, quoted};
 use crate::vocabulary::Vocabulary;
 
 /// What is to be explained.

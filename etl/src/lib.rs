@@ -19,6 +19,7 @@ mod map;
 mod pass;
 mod policy;
 mod preceding;
+mod query;
 mod reference;
 mod run;
 mod skim;

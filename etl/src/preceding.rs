@@ -11,8 +11,8 @@ use lake::{KeySet, TableName, Transaction};
 use model::omop::{self, Lineage};
 
 use crate::error::Result;
-use crate::existing::{for_each, numbers};
 use crate::load::omop_spec;
+use crate::query::{for_each, numbers};
 use crate::view::column::{constant, timestamp};
 
 /// The visit before each visit, where there is one.
