@@ -13,7 +13,7 @@ use model::omop::ConditionEra;
 use model::omop::key::era_key;
 
 use crate::error::Result;
-use crate::existing::{for_each, numbers};
+use crate::query::{for_each, numbers};
 
 /// Records of one condition that lie at most so many days apart belong to one era, as OHDSI defines it.
 const PERSISTENCE: Days = Days::new(30);
@@ -36,6 +36,7 @@ pub async fn condition_eras(
                from omop.condition_occurrence where condition_concept_id <> 0";
     let mut eras = Eras { source_id, open: None };
     match persons {
+        Some(persons) if persons.is_empty() => return Ok(()),
         // Some persons' records fit into memory; those of all are the engine's to sort.
         Some(persons) => {
             let mut spans = Vec::new();
@@ -64,6 +65,9 @@ pub async fn condition_eras(
 /// The tables cannot be read.
 pub async fn condition_era_keys(session: &SessionContext, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
     let mut keys = HashSet::new();
+    if persons.is_empty() {
+        return Ok(keys);
+    }
     for_each(session, "select condition_era_id, person_id from omop.condition_era", |batch| {
         let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
         keys.extend(pairs.filter(|(_, person)| persons.contains(person)).map(|(key, _)| key));

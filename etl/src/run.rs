@@ -398,9 +398,8 @@ impl<'l> Loading<'l> {
             sink.flush(false)?;
         }
         let touched = self.existing.as_ref().map(|_| persons);
-        if let Some(persons) = touched.filter(|persons| !persons.is_empty()) {
-            let gone = era::condition_era_keys(&session, persons).await?;
-            removed.insert("condition_era".into(), gone);
+        if let Some(persons) = touched {
+            removed.insert("condition_era".into(), era::condition_era_keys(&session, persons).await?);
         }
         let mut failure = None;
         era::condition_eras(&session, touched, source_id, |era| {
