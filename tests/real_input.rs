@@ -24,9 +24,7 @@ fn run(test: &str, folder: &str, resources: u64, wrong: &[&str]) -> Option<(Heal
 
 #[test]
 fn synthea_sample_of_45_123_resources() {
-    // The reference vocabulary has no file of domains.
-    let wrong = ["isForeignKey/omop.cost.cost_domain_id"];
-    let Some((lake, summary)) = run("synthea_sample", "fhir/synthea-smart-r4/ndjson", 45_123, &wrong) else { return };
+    let Some((lake, summary)) = run("synthea_sample", "fhir/synthea-smart-r4/ndjson", 45_123, &[]) else { return };
     assert_eq!(summary["accounting"]["rejected"], 0);
     assert_eq!(summary["tables"]["omop.person"], 150);
     let unmapped = "select count(*) from omop.condition_occurrence where condition_concept_id = 0";

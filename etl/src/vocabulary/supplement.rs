@@ -95,8 +95,9 @@ fn complete(rows: &mut Vec<Row<'static>>, mut added: BTreeSet<i32>, seen: &Seen,
             about.push(row.vocabulary_concept_id);
         }
     }
+    // All of them: rows of `cost` name domains, too.
     for row in starter::domains() {
-        if concepts.iter().any(|concept| concept.domain_id == row.domain_id) && is_new("domain", row.domain_id) {
+        if is_new("domain", row.domain_id) {
             rows.push(rows_of::domain(row));
             about.push(row.domain_concept_id);
         }
