@@ -3,8 +3,8 @@
 
 use std::io::{BufWriter, Write};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::DataType;
 use chrono::{DateTime, NaiveDate};
 use lake::{AsOf, Lake, TableName};
 use tempfile::NamedTempFile;
@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, Result};
 use crate::extract::source::Sources;
 use crate::pass::Progress;
-use crate::query::{for_each, numbers, quoted, texts};
+use crate::query::{for_each, micros, numbers, quoted, texts};
 use crate::run::{Again, Options, Outcome, load};
 use crate::skim;
 
@@ -108,15 +108,11 @@ impl Spool {
     }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
-        let (types, ids, texts) =
-            (texts(batch, 0), texts(batch, 1), arrow::compute::cast(batch.column(2), &DataType::Utf8)?);
-        let texts = texts.as_string::<i32>();
-        let moments =
-            arrow::compute::cast(batch.column(3), &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None))?;
-        let moments = moments.as_primitive::<TimestampMicrosecondType>();
-        for (row, name) in types.into_iter().zip(ids).enumerate() {
-            self.newest = self.newest.max(moments.value(row));
-            let json = texts.is_valid(row).then(|| texts.value(row).to_owned());
+        let documents = arrow::compute::cast(batch.column(2), &DataType::Utf8)?;
+        let versions = documents.as_string::<i32>().iter().zip(micros(batch, 3));
+        for (name, (json, moment)) in texts(batch, 0).into_iter().zip(texts(batch, 1)).zip(versions) {
+            self.newest = self.newest.max(moment.unwrap_or(i64::MIN));
+            let json = json.map(str::to_owned);
             if self.held.as_ref().is_some_and(|held| held.name != name) {
                 self.write()?;
             }

@@ -2,9 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::array::AsArray;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use model::omop::key::omop_key;
@@ -12,7 +9,7 @@ use model::omop::{CdmSource, ObservationPeriod, Row};
 use model::vocabulary::rule;
 
 use crate::error::Result;
-use crate::query::{for_each, numbers, texts};
+use crate::query::{days, for_each, numbers, texts};
 
 /// First and last day on which something was recorded, the day of death and the logical id, by person.
 #[derive(Debug, Default, PartialEq)]
@@ -95,18 +92,13 @@ impl Spans {
             ("select person_id, death_date as first_date, death_date as last_date from omop.death", true),
         ] {
             for_each(session, sql, |batch| {
-                let Some(ids) = batch.column(0).as_primitive_opt::<Int64Type>() else { return };
-                let days = |column: usize| cast(batch.column(column), &DataType::Date32).ok();
-                let (Some(first), Some(last)) = (days(1), days(2)) else { return };
-                let (first, last) = (first.as_primitive::<Date32Type>(), last.as_primitive::<Date32Type>());
-                for row in (0..ids.len()).filter(|row| persons.contains(&ids.value(*row))) {
-                    let (Some(first), Some(last)) = (first.value_as_date(row), last.value_as_date(row)) else {
-                        continue;
-                    };
+                let rows = numbers(batch, 0).into_iter().zip(days(batch, 1).into_iter().zip(days(batch, 2)));
+                for (person_id, (first, last)) in rows.filter(|(person_id, _)| persons.contains(person_id)) {
+                    let (Some(first), Some(last)) = (first, last) else { continue };
                     if is_death {
-                        spans.deaths.insert(ids.value(row), first);
+                        spans.deaths.insert(person_id, first);
                     } else {
-                        spans.spans.insert(ids.value(row), (first, last));
+                        spans.spans.insert(person_id, (first, last));
                     }
                 }
             })

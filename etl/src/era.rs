@@ -5,15 +5,14 @@
 use std::collections::HashSet;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int32Type};
+use arrow::datatypes::Int32Type;
 use chrono::{Days, NaiveDate};
 use datafusion::prelude::SessionContext;
 use model::omop::ConditionEra;
 use model::omop::key::era_key;
 
 use crate::error::Result;
-use crate::query::{for_each, numbers};
+use crate::query::{days, for_each, numbers};
 
 /// Records of one condition that lie at most so many days apart belong to one era, as OHDSI defines it.
 const PERSISTENCE: Days = Days::new(30);
@@ -107,18 +106,10 @@ impl Eras<'_> {
 }
 
 fn spans_of(batch: &RecordBatch) -> Vec<Span> {
-    let day = |column: usize| cast(batch.column(column), &DataType::Date32).ok();
-    let (Some(concepts), Some(start), Some(end)) = (batch.column(1).as_primitive_opt::<Int32Type>(), day(2), day(3))
-    else {
-        return Vec::new();
-    };
-    let (start, end) = (start.as_primitive::<Date32Type>(), end.as_primitive::<Date32Type>());
-    let persons = numbers(batch, 0).into_iter().enumerate();
-    persons
-        .filter_map(|(row, person)| {
-            Some((person, concepts.value(row), start.value_as_date(row)?, end.value_as_date(row)?))
-        })
-        .collect()
+    let Some(concepts) = batch.column(1).as_primitive_opt::<Int32Type>() else { return Vec::new() };
+    let days = days(batch, 2).into_iter().zip(days(batch, 3));
+    let rows = numbers(batch, 0).into_iter().zip(concepts.values()).zip(days);
+    rows.filter_map(|((person, concept), (start, end))| Some((person, *concept, start?, end?))).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type};
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use lake::{AsOf, Lake, TableName};
@@ -16,7 +14,7 @@ use model::omop::key::omop_key;
 use crate::error::Result;
 use crate::id_set::IdSet;
 use crate::load::{cdm_tables, key_column};
-use crate::query::{for_each, numbers, quoted, texts};
+use crate::query::{days, for_each, numbers, quoted, texts};
 use crate::reference::identifier_key;
 use crate::survey::Survey;
 use crate::view::View;
@@ -222,12 +220,10 @@ impl Existing {
         }
         let sql = "select visit_occurrence_id, person_id, visit_start_date from omop.visit_occurrence";
         for_each(session, sql, |batch| {
-            let Ok(days) = cast(batch.column(2), &DataType::Date32) else { return };
-            let days = days.as_primitive::<Date32Type>();
-            let rows = numbers(batch, 0).into_iter().zip(numbers(batch, 1)).enumerate();
-            for (row, (visit, person)) in rows {
+            let visits = numbers(batch, 0).into_iter().zip(numbers(batch, 1)).zip(days(batch, 2));
+            for ((visit, person), day) in visits {
                 let stays = !survey.directory.rows.contains(visit) && !survey.absent.contains(&visit);
-                if let Some(day) = days.value_as_date(row).filter(|_| stays && survey.directory.rows.contains(person)) {
+                if let Some(day) = day.filter(|_| stays && survey.directory.rows.contains(person)) {
                     let last = survey.directory.last_visits.entry(person).or_insert(day);
                     *last = day.max(*last);
                 }

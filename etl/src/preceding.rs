@@ -4,15 +4,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
 use lake::{KeySet, TableName, Transaction};
 use model::omop::{self, Lineage};
 
 use crate::error::Result;
 use crate::load::omop_spec;
-use crate::query::{for_each, numbers};
+use crate::query::{for_each, micros, numbers};
 use crate::view::column::{constant, timestamp};
 
 /// The visit before each visit, where there is one.
@@ -116,14 +115,6 @@ fn renew(
         .map(|(field, column)| arrow::datatypes::Field::new(field.name(), column.data_type().clone(), true));
     let schema = arrow::datatypes::Schema::new(fields.collect::<Vec<_>>());
     Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
-}
-
-fn micros(batch: &RecordBatch, column: usize) -> Vec<Option<i64>> {
-    let Ok(moments) = cast(batch.column(column), &DataType::Timestamp(TimeUnit::Microsecond, None)) else {
-        return vec![None; batch.num_rows()];
-    };
-    let moments = moments.as_primitive::<TimestampMicrosecondType>();
-    (0..moments.len()).map(|row| moments.is_valid(row).then(|| moments.value(row))).collect()
 }
 
 #[cfg(test)]

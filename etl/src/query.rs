@@ -2,7 +2,8 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
@@ -43,6 +44,21 @@ pub fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
         }
         Err(_) => vec![String::new(); batch.num_rows()],
     }
+}
+
+/// A column of calendar days; `None` where there is none.
+pub fn days(batch: &RecordBatch, column: usize) -> Vec<Option<NaiveDate>> {
+    let Ok(days) = cast(batch.column(column), &DataType::Date32) else { return vec![None; batch.num_rows()] };
+    let days = days.as_primitive::<Date32Type>();
+    (0..days.len()).map(|row| if days.is_null(row) { None } else { days.value_as_date(row) }).collect()
+}
+
+/// A column of moments in microseconds; `None` where there is none.
+pub fn micros(batch: &RecordBatch, column: usize) -> Vec<Option<i64>> {
+    let Ok(moments) = cast(batch.column(column), &DataType::Timestamp(TimeUnit::Microsecond, None)) else {
+        return vec![None; batch.num_rows()];
+    };
+    moments.as_primitive::<TimestampMicrosecondType>().iter().collect()
 }
 
 /// A text for between the quotes of an SQL literal.
