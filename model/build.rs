@@ -228,12 +228,15 @@ fn write_row_enum(code: &mut String, tables: &[Table]) {
     }
     writeln!(code, "}}\nimpl Row<'_> {{").unwrap();
 
-    writeln!(code, "/// The table that the row belongs to.\npub fn table(&self) -> &'static Table {{ match self {{")
-        .unwrap();
+    writeln!(code, "/// The table that the row belongs to, as an index into [`tables`].").unwrap();
+    writeln!(code, "pub fn table_index(&self) -> usize {{ match self {{").unwrap();
     for (index, table) in tables.iter().enumerate() {
-        writeln!(code, "Row::{}(_) => &TABLES[{index}],", table.struct_name()).unwrap();
+        writeln!(code, "Row::{}(_) => {index},", table.struct_name()).unwrap();
     }
     writeln!(code, "}} }}").unwrap();
+
+    writeln!(code, "/// The table that the row belongs to.").unwrap();
+    writeln!(code, "pub fn table(&self) -> &'static Table {{ &TABLES[self.table_index()] }}").unwrap();
 
     writeln!(code, "/// The surrogate key of the row; `None` for tables without one.").unwrap();
     writeln!(code, "pub fn key(&self) -> Option<i64> {{ match self {{").unwrap();

@@ -139,7 +139,7 @@ pub(crate) async fn load(
         return Ok(Outcome { already_committed: true, ..outcome });
     }
     let loading = Loading::prepare(lake, options, sources, views, again, progress).await?;
-    let (outcome, mut transaction) = loading.load(&mut transaction).await.map(|outcome| (outcome, transaction))?;
+    let outcome = loading.load(&mut transaction).await?;
     let json = serde_json::to_string(&outcome).unwrap_or_default();
     transaction.set_property(OUTCOME, json);
     let committed = transaction.commit().await?;

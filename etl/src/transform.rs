@@ -5,8 +5,8 @@ use std::collections::hash_map::RandomState;
 use std::sync::{Mutex, PoisonError};
 
 use model::fhir::DateTime;
+use model::omop::Row;
 use model::omop::key::omop_key;
-use model::omop::{self, Row};
 use model::quality::{self, Exclusion, Reject, UNREADABLE};
 
 use crate::account::Account;
@@ -175,9 +175,8 @@ impl Worker {
             Some(Some(id)) => Some(id),
             None => record.full_url.and_then(identity).filter(|id| is_id(id)),
         };
-        let has_view = self.sink.views_of(resource_type).next().is_some();
         let Some(id) = id else {
-            if !map::has_target(resource_type) && !has_view {
+            if !map::has_target(resource_type) && self.sink.views_of(resource_type).next().is_none() {
                 return self.exclude(origin, resource_type, None, "no_omop_target", resource_type.into());
             }
             let field = Some(format!("{resource_type}.id"));
@@ -286,8 +285,7 @@ impl Worker {
             self.spans.name(person.person_id, name.1);
         }
         if let Some(key) = row.key() {
-            let table = omop::tables().iter().position(|of| of.name == table.name).unwrap_or_default();
-            self.failure = self.keys.push([key as u64, table as u64]).err().or(self.failure.take());
+            self.failure = self.keys.push([key as u64, row.table_index() as u64]).err().or(self.failure.take());
         }
         let id = row.key().or(row.person_id()).unwrap_or_default();
         self.sink.omop_row(row);
