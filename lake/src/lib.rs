@@ -9,6 +9,7 @@ mod error;
 mod field_id;
 mod filter_is_true;
 mod lake;
+mod large_join;
 mod litter;
 mod live;
 mod location;

@@ -15,6 +15,8 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
@@ -23,12 +25,17 @@ use iceberg::spec::{DataFile, SnapshotRef, TableMetadataRef};
 use crate::catalog::CATALOG_NAME;
 use crate::filter_is_true::FilterIsTrue;
 use crate::lake::{Inner, Lake};
+use crate::large_join::LargeJoin;
 use crate::scan::LakeTable;
 use crate::transaction::Transaction;
 use crate::{AsOf, Config, Error, Result, TableName, as_of};
 
 /// Schema for what a session registers itself.
 const SCRATCH_SCHEMA: &str = "public";
+/// Joins that may hold a side in memory at the same moment: two queries of several joins each, with room to err.
+const JOINS_AT_A_TIME: usize = 12;
+/// What a sort puts aside to merge what it has spilled, as a share of all memory, and at most.
+const SPILL_RESERVE: (usize, usize) = (64, 10 << 20);
 /// Views that name views; deeper is a circle.
 const MAX_VIEW_DEPTH: usize = 32;
 
@@ -43,6 +50,16 @@ fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
     Ok(builder.build_arc()?)
 }
 
+/// The rules of the engine, and ours for joins where the memory has a limit.
+fn physical_rules(config: &Config) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    if let Some(limit) = config.memory_limit_bytes {
+        let chosen = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |place| place + 1);
+        rules.insert(chosen, Arc::new(LargeJoin { build_limit_bytes: limit / JOINS_AT_A_TIME }));
+    }
+    rules
+}
+
 /// Builds the state that every session starts from.
 pub(crate) fn template(config: &Config) -> Result<SessionState> {
     let mut session = SessionConfig::new()
@@ -52,8 +69,12 @@ pub(crate) fn template(config: &Config) -> Result<SessionState> {
         .with_information_schema(true);
     // The lake's own type for text; views of it would leak into what is written back.
     session.options_mut().execution.parquet.schema_force_view_types = false;
+    if let Some(limit) = config.memory_limit_bytes {
+        session.options_mut().execution.sort_spill_reservation_bytes = (limit / SPILL_RESERVE.0).min(SPILL_RESERVE.1);
+    }
     let builder = SessionStateBuilder::new().with_config(session).with_runtime_env(runtime(config)?);
-    Ok(builder.with_default_features().with_analyzer_rule(Arc::new(FilterIsTrue)).build())
+    let builder = builder.with_default_features().with_analyzer_rule(Arc::new(FilterIsTrue));
+    Ok(builder.with_physical_optimizer_rules(physical_rules(config)).build())
 }
 
 /// Opens a session at a moment. No table is read yet, except to find the moment.

@@ -1,0 +1,117 @@
+//! Joins that outgrow the memory of a lake. A hash join holds one side in memory and cannot spill it, so a query over a
+//! large lake would end where one over a small lake does not; a sort-merge join spills.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::ProjectionExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::projection::ProjectionExec;
+
+/// Bytes of a text whose length nobody knows.
+const TEXT_BYTES: usize = 32;
+/// Bytes that the hash table needs for a row beside the row itself.
+const HASH_BYTES: usize = 24;
+
+/// Turns a hash join into a sort-merge join when the side that it would hold in memory is estimated to be larger than
+/// `build_limit_bytes`. To run right after the sides have been chosen, before distribution and order are enforced.
+#[derive(Debug)]
+pub struct LargeJoin {
+    /// What one join may hold, in bytes.
+    pub build_limit_bytes: usize,
+}
+
+impl PhysicalOptimizerRule for LargeJoin {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| match node.as_any().downcast_ref::<HashJoinExec>() {
+            // `not in` over nulls is known to hash joins only.
+            Some(join) if !join.null_aware && size_bytes(join.left.as_ref()) > self.build_limit_bytes => {
+                Ok(Transformed::yes(sort_merge(join)?))
+            }
+            _ => Ok(Transformed::no(node)),
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "large_join"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
+    let merge: Arc<dyn ExecutionPlan> = Arc::new(SortMergeJoinExec::try_new(
+        join.left.clone(),
+        join.right.clone(),
+        join.on.clone(),
+        join.filter.clone(),
+        join.join_type,
+        vec![SortOptions::default(); join.on.len()],
+        join.null_equality,
+    )?);
+    let Some(kept) = &join.projection else {
+        return Ok(merge);
+    };
+    let schema = merge.schema();
+    let column = |index: &usize| {
+        let name = schema.field(*index).name();
+        ProjectionExpr { expr: Arc::new(Column::new(name, *index)), alias: name.clone() }
+    };
+    Ok(Arc::new(ProjectionExec::try_new(kept.iter().map(column), merge)?))
+}
+
+/// What the rows of a plan may take in memory, as far as statistics tell.
+fn size_bytes(plan: &dyn ExecutionPlan) -> usize {
+    row_count(plan).saturating_mul(row_bytes(&plan.schema()) + HASH_BYTES)
+}
+
+/// Rows of a plan: its own estimate, or that of its largest input where it has none.
+fn row_count(plan: &dyn ExecutionPlan) -> usize {
+    let known = plan.partition_statistics(None).ok().and_then(|known| known.num_rows.get_value().copied());
+    known.unwrap_or_else(|| plan.children().iter().map(|input| row_count(input.as_ref())).max().unwrap_or(0))
+}
+
+fn row_bytes(schema: &Schema) -> usize {
+    let bytes = |data_type: &DataType| data_type.primitive_width().unwrap_or(TEXT_BYTES);
+    schema.fields().iter().map(|field| bytes(field.data_type())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::util::pretty::pretty_format_batches;
+    use datafusion::physical_plan::displayable;
+    use tempfile::TempDir;
+
+    use crate::testing::{config, rows};
+    use crate::{AsOf, Config, Lake};
+
+    #[tokio::test]
+    async fn a_join_that_outgrows_the_memory_is_merged_and_finds_the_same_rows() {
+        let sql = "select a.id, b.name from big as a left join big as b on a.id = b.id + 1 and b.value > 17 \
+                   where a.id not in (select id from big where id > 40000)";
+        let mut found = Vec::new();
+        for (limit, join) in [(None, "HashJoinExec"), (Some(12 << 20), "SortMergeJoinExec")] {
+            let folder = TempDir::new().unwrap();
+            let lake = Lake::open(&Config { memory_limit_bytes: limit, ..config(&folder) }).await.unwrap();
+            let session = lake.session(&AsOf::Latest).await.unwrap();
+            session.register_batch("big", rows(0..60_000)).unwrap();
+            let plan = session.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+            let shown = displayable(plan.as_ref()).indent(false).to_string();
+            assert!(shown.contains(join), "{shown}");
+            let ordered = session.sql(&format!("{sql} order by id")).await.unwrap().collect().await.unwrap();
+            found.push(pretty_format_batches(&ordered).unwrap().to_string());
+        }
+        assert!(found[0].lines().count() > 40_000);
+        assert!(found[0] == found[1]);
+    }
+}
