@@ -1,7 +1,7 @@
 //! OMOP ids as hashes of where a row comes from: never row order, never the clock, never a business identifier.
 
 use chrono::NaiveDate;
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// The positive 63-bit id of an OMOP row.
 ///
@@ -9,12 +9,26 @@ use xxhash_rust::xxh3::Xxh3Default;
 /// resource makes in one table: empty for the first, `component[1]`, `race[2]`, or `4167462` for a further
 /// standard concept of a one-to-many map.
 pub fn omop_key(source_id: &str, resource: &str, table: &str, part: &str) -> i64 {
-    let mut hash = Xxh3Default::new();
-    for field in [source_id, resource, table, part] {
-        hash.update(field.as_bytes());
-        hash.update(&[0]);
-    }
-    ((hash.digest() & (i64::MAX as u64)) as i64).max(1)
+    let fields = [source_id, resource, table, part];
+    // The same bytes at once where they fit, which is several times as fast.
+    let mut text = [0; 192];
+    let length: usize = fields.iter().map(|field| field.len() + 1).sum();
+    let hash = if length <= text.len() {
+        let mut at = 0;
+        for field in fields {
+            text[at..at + field.len()].copy_from_slice(field.as_bytes());
+            at += field.len() + 1;
+        }
+        xxh3_64(&text[..length])
+    } else {
+        let mut hash = Xxh3Default::new();
+        for field in fields {
+            hash.update(field.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.digest()
+    };
+    ((hash & (i64::MAX as u64)) as i64).max(1)
 }
 
 /// The id of an era: a span of one person's records of one concept, told by the day it begins.
@@ -24,7 +38,7 @@ pub fn era_key(source_id: &str, person_id: i64, table: &str, concept_id: i32, st
 
 #[cfg(test)]
 mod tests {
-    use super::omop_key;
+    use super::{omop_key, xxh3_64};
 
     #[test]
     fn every_field_counts() {
@@ -39,6 +53,15 @@ mod tests {
             omop_key("aP", "atient/1", "person", ""),
         ] {
             assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn the_id_is_the_hash_of_its_fields_each_ended_by_a_zero() {
+        for length in [0, 1, 100, 180, 181, 182, 183, 500] {
+            let resource = "x".repeat(length);
+            let text = format!("s\0{resource}\0t\0p\0");
+            assert_eq!(omop_key("s", &resource, "t", "p"), (xxh3_64(text.as_bytes()) & i64::MAX as u64) as i64);
         }
     }
 }
