@@ -24,8 +24,16 @@ pub struct Tape {
 struct Node {
     start: u32,
     end: u32,
+    /// The node behind the value; of a member's name its [`fingerprint`], since its value is the next node.
     next: u32,
     kind: Kind,
+}
+
+/// Length and three bytes of a member's name: names that differ in it need not be compared.
+fn fingerprint(name: &[u8]) -> u32 {
+    let byte = |at: usize| name.get(at).copied().unwrap_or_default();
+    let last = name.len().saturating_sub(1);
+    u32::from_le_bytes([name.len() as u8, byte(0), byte(name.len() / 2), byte(last)])
 }
 
 /// What a value is.
@@ -117,11 +125,11 @@ impl<'d> Element<'d> {
             return None;
         }
         let (nodes, text) = (&self.tape.nodes, self.text.as_bytes());
+        let wanted = fingerprint(name.as_bytes());
         let mut at = self.index + 1;
         while at < node.next {
             let key = nodes[at as usize];
-            let length = (key.end - key.start) as usize;
-            let found = length == name.len()
+            let found = key.next == wanted
                 && match key.kind {
                     Kind::String => text[key.start as usize..key.end as usize] == *name.as_bytes(),
                     _ => self.tape.unescaped[key.start as usize..key.end as usize] == *name,

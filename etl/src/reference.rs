@@ -234,13 +234,22 @@ pub fn conditional(reference: &str) -> Option<(&str, Option<&str>, &str)> {
 
 /// `Type/id` at the end of a relative or absolute reference, without version, query and fragment.
 pub fn type_and_id(reference: &str) -> Option<&str> {
+    // Nearly all are that and no more.
+    if let Some((resource_type, id)) = reference.split_once('/')
+        && is_type(resource_type)
+        && !id.is_empty()
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    {
+        return Some(reference);
+    }
     let reference = unversioned(reference.split(['?', '#']).next().unwrap_or(reference));
     let (rest, id) = reference.rsplit_once('/')?;
     let start = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let resource_type = &rest[start..];
-    let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
-        && resource_type.bytes().all(|byte| byte.is_ascii_alphabetic());
-    (is_type && !id.is_empty()).then(|| &reference[start..])
+    (is_type(&rest[start..]) && !id.is_empty()).then(|| &reference[start..])
+}
+
+fn is_type(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 fn unversioned(reference: &str) -> &str {

@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::document::{Resource, Tape};
 use crate::error::{Error, Result};
 use crate::extract::Block;
+use crate::extract::bundle::Head;
 use crate::extract::record::{Item, Position, Record, for_each};
 use crate::extract::source::Sources;
 use crate::id_set::IdSet;
@@ -147,32 +148,33 @@ pub fn survey(
 
 impl Part1 {
     fn record(&mut self, record: &Record<'_>, policy: &Policy<'_>, lake_holds_something: bool) {
-        let name = match (record.deletes, record.head.resource_type, record.id()) {
+        let head = record.head();
+        let name = match (record.deletes, head.resource_type, head.id) {
             (Some(name), _, _) => name.to_owned(),
             (None, Some(resource_type), Some(id)) => format!("{resource_type}/{id}"),
             _ => return,
         };
         let key = name_key(&name);
-        let has_rows = match record.head.resource_type {
+        let has_rows = match head.resource_type {
             _ if record.deletes.is_some() => {
                 self.absent(&name, policy);
                 false
             }
             Some("Patient" | "Practitioner" | "Organization" | "Location" | "Encounter" | "Coverage") => {
-                self.target(record, &name, policy)
+                self.target(record, head, &name, policy)
             }
             Some("PractitionerRole" | "Medication" | "Device") => {
-                self.bystander(record, &name, policy);
+                self.bystander(record, head, &name, policy);
                 true
             }
             _ => true,
         };
-        let updated = record.head.last_updated.or(record.last_modified);
+        let updated = head.last_updated.or(record.last_modified);
         let moment = updated.and_then(|text| DateTime::parse(text).ok());
         let version = Version {
             name: key,
             last_updated: moment.map_or(i64::MIN, column::micros),
-            version: record.head.version_id.and_then(|text| text.parse().ok()).unwrap_or(0),
+            version: head.version_id.and_then(|text| text.parse().ok()).unwrap_or(0),
             position: record.position,
             text_hash: xxh3_64(record.text),
             has_rows,
@@ -185,13 +187,13 @@ impl Part1 {
     }
 
     /// Maps a resource that others refer to, believing that what it refers to itself exists.
-    fn target(&mut self, record: &Record<'_>, name: &str, policy: &Policy<'_>) -> bool {
+    fn target(&mut self, record: &Record<'_>, head: Head<'_>, name: &str, policy: &Policy<'_>) -> bool {
         let Part1 {
             tape, persons, others, visits, parts, identifiers, last_visits, births, definitions, failure, ..
         } = self;
         let Ok(text) = std::str::from_utf8(record.text) else { return true };
         let Ok(element) = tape.parse(text) else { return true };
-        let (Some(resource_type), Some(id)) = (record.head.resource_type, record.id()) else { return true };
+        let (Some(resource_type), Some(id)) = (head.resource_type, head.id) else { return true };
         let references = References::credulous(policy.source_id, record.bundle, record.full_url);
         let mapped = map::map(&Resource { resource_type, id, element }, &policy.context(&references));
         if matches!(mapped.judgement, Judgement::Excluded { .. }) {
@@ -259,11 +261,11 @@ impl Part1 {
     }
 
     /// Keeps what others need of a resource beside its rows.
-    fn bystander(&mut self, record: &Record<'_>, name: &str, policy: &Policy<'_>) {
+    fn bystander(&mut self, record: &Record<'_>, head: Head<'_>, name: &str, policy: &Policy<'_>) {
         let Ok(text) = std::str::from_utf8(record.text) else { return };
         let Ok(element) = self.tape.parse(text) else { return };
         let own = name_key(name);
-        match record.head.resource_type {
+        match head.resource_type {
             Some("PractitionerRole") => {
                 let is_inactive = element.get("active").and_then(|active| active.as_bool()) == Some(false);
                 let reference =

@@ -132,12 +132,12 @@ impl Worker {
     }
 
     fn record(&mut self, record: &Record<'_>, tape: &mut Tape, origin: quality::Origin, shared: &Shared<'_>) {
-        let head_type = record.head.resource_type.unwrap_or_default();
+        let head_type = || record.head().resource_type.unwrap_or_default();
         let text = match std::str::from_utf8(record.text) {
             Ok(text) => text,
             Err(error) => {
                 let detail = format!("expected valid UTF-8 at byte {}", error.valid_up_to());
-                return self.unreadable(origin, head_type, None, "invalid_utf8", detail);
+                return self.unreadable(origin, head_type(), None, "invalid_utf8", detail);
             }
         };
         let element = match tape.parse(text) {
@@ -148,7 +148,7 @@ impl Worker {
                     Fault::TooDeep { .. } => ("nested_too_deep", None),
                     Fault::DuplicateMember { name, .. } => ("duplicate_member", Some(name.clone())),
                 };
-                return self.unreadable(origin, head_type, field, reason, fault.to_string());
+                return self.unreadable(origin, head_type(), field, reason, fault.to_string());
             }
         };
         let Some(resource_type) = resource_type(element) else {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::{Kind, Node, Tape};
+use super::{Kind, Node, Tape, fingerprint};
 
 /// Objects and arrays may stand this deep inside each other.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -151,6 +151,7 @@ impl Parser<'_> {
             }
             let (start, key) = (self.at, self.tape.nodes.len());
             self.string()?;
+            self.tape.nodes[key].next = fingerprint(name(self.text, self.tape, key).as_bytes());
             if names.repeat(self.text, self.tape, index, key) {
                 let name = name(self.text, self.tape, key).chars().take(64).collect();
                 return Err(Fault::DuplicateMember { at: start, name });
@@ -336,11 +337,8 @@ struct Names {
 impl Names {
     fn repeat(&mut self, text: &str, tape: &Tape, object: usize, key: usize) -> bool {
         let this = name(text, tape, key);
-        let bytes = this.as_bytes();
-        let edge = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
-        let slot =
-            bytes.len() + 7 * edge(bytes.first()) + 31 * edge(bytes.last()) + 5 * edge(bytes.get(bytes.len() / 2));
-        let bit = 1_u64 << (slot % 64);
+        let slot = tape.nodes[key].next.wrapping_mul(0x9e37_79b1) >> 26;
+        let bit = 1_u64 << slot;
         let hit = self.sieve & bit != 0;
         self.sieve |= bit;
         self.count += 1;

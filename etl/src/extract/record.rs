@@ -28,8 +28,6 @@ pub struct Record<'b> {
     pub line: u64,
     /// Its JSON; none for a deletion.
     pub text: &'b [u8],
-    /// What it says about itself.
-    pub head: Head<'b>,
     /// The Bundle that it is an entry of.
     pub bundle: Option<&'b Bundle>,
     /// Its name in that Bundle.
@@ -40,10 +38,11 @@ pub struct Record<'b> {
     pub last_modified: Option<&'b str>,
 }
 
-impl Record<'_> {
-    /// The logical id: its own, or the one that the Bundle gives it.
-    pub fn id(&self) -> Option<&str> {
-        self.head.id.or_else(|| self.full_url.and_then(identity))
+impl<'b> Record<'b> {
+    /// What it says about itself, without parsing it; the id is the one that the Bundle gives it where it has none.
+    pub fn head(&self) -> Head<'b> {
+        let head = Head::of(self.text, 0..self.text.len());
+        Head { id: head.id.or_else(|| self.full_url.and_then(identity)), ..head }
     }
 }
 
@@ -126,16 +125,15 @@ impl Walk<'_> {
     }
 
     fn record(&mut self, bytes: &[u8], place: Range<usize>) {
-        let head = Head::of(bytes, place.clone());
         if Bundle::is(&bytes[place.clone()]) {
-            return self.open_bundle(bytes, place, head.id, 0);
+            let id = Head::of(bytes, place.clone()).id;
+            return self.open_bundle(bytes, place, id, 0);
         }
         let position = Position { file: self.file, line: self.line, entry: self.entry };
         let record = Record {
             position,
             line: self.told(),
             text: &bytes[place],
-            head,
             bundle: None,
             full_url: None,
             deletes: None,
@@ -176,11 +174,10 @@ impl Walk<'_> {
         // A history tells the newest first: turned round, so that the last of the input is the newest.
         let order = if bundle.is_history { u32::MAX - self.entry } else { self.entry };
         let position = Position { file: self.file, line: self.line, entry: order };
-        let record = |text, head| Record {
+        let record = |text| Record {
             position,
             line: self.told(),
             text,
-            head,
             bundle: Some(bundle),
             full_url: entry.full_url.as_deref(),
             deletes: entry.deletes.as_deref(),
@@ -188,7 +185,7 @@ impl Walk<'_> {
         };
         match &entry.resource {
             _ if entry.deletes.is_some() => {
-                let record = record(&[], Head::default());
+                let record = record(&[]);
                 self.send(record);
             }
             Some(place) if Bundle::is(&bytes[place.clone()]) => {
@@ -196,7 +193,7 @@ impl Walk<'_> {
                 self.open_bundle(bytes, place.clone(), id, depth);
             }
             Some(place) => {
-                let record = record(&bytes[place.clone()], Head::of(bytes, place.clone()));
+                let record = record(&bytes[place.clone()]);
                 self.send(record);
             }
             // A search result's outcome, a GET of a batch, an empty response: nothing to take.

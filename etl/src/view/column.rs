@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray, StringArray,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray, StringArray,
     StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
@@ -184,9 +184,13 @@ impl ValueBuilder {
         }
     }
 
+    /// Takes the values. The next ones will be about as many, and need no room that grows.
     fn finish(&mut self) -> ArrayRef {
         match self {
-            ValueBuilder::Text(builder) => Arc::new(builder.finish()),
+            ValueBuilder::Text(builder) => {
+                let next = StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
             ValueBuilder::Boolean(builder) => Arc::new(builder.finish()),
             ValueBuilder::Integer(builder) => Arc::new(builder.finish()),
             ValueBuilder::Integer64(builder) => Arc::new(builder.finish()),
