@@ -4,6 +4,7 @@
 //! A parser of our own, because a record must not be able to hurt: nesting is limited, a duplicate key is an error,
 //! decimals keep their digits, and the nodes of one record are reused for the next.
 
+mod member;
 mod parse;
 mod read;
 

@@ -14,7 +14,6 @@ use model::omop::ColumnType;
 
 use super::data_type::{Class, DataType};
 use super::path::Item;
-use super::plan::Column;
 use crate::document::Kind;
 
 /// The types of columns.
@@ -71,6 +70,19 @@ impl ValueType {
             ValueType::DateTime => ColumnType::Datetime.arrow(),
         }
     }
+}
+
+/// A column of a view.
+#[derive(Debug)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// What its values are.
+    pub value_type: ValueType,
+    /// Whether it holds a list.
+    pub collection: bool,
+    /// Whether the definition says its type.
+    pub is_declared: bool,
 }
 
 impl Column {
