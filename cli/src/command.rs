@@ -1,13 +1,11 @@
-//! The command line: one file per subcommand, and what they share, the run's identity.
+//! The command line: one file per subcommand.
 
-use std::path::PathBuf;
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
 
-use anyhow::{Context, Result, ensure};
-use chrono::{NaiveDateTime, SubsecRound, Utc};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use lake::Lake;
-
+use crate::call::Outcome;
 use crate::config::Config;
+use crate::global::{Format, Global};
 
 mod conformance;
 mod etl;
@@ -42,34 +40,6 @@ Examples:
 Exit codes: 0 done; 1 done and findings exist (a check failed, records were rejected); 2 could not be done.
 Settings: cli/default.toml lists every key; HEALTHLAKE_<SECTION>_<KEY> and PIPELINE_RUN_ID are read from the environment.";
 
-/// Options of every subcommand.
-#[derive(Args)]
-pub struct Global {
-    /// Folder of the lake [default: lake]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub lake: Option<PathBuf>,
-    /// File with settings, as in cli/default.toml
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-    /// More log lines on stderr: -v info, -vv debug
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-}
-
-/// How results are printed on stdout.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Table,
-    /// One JSON document
-    Json,
-    /// Comma-separated values with a header (query only)
-    Csv,
-}
-
 #[derive(Subcommand)]
 enum Command {
     /// The whole pipeline: generate or read FHIR, map, build models, validate, report
@@ -92,14 +62,6 @@ enum Command {
     Vocabulary(vocabulary::Arguments),
 }
 
-/// How a subcommand ended, when it could be done.
-pub enum Outcome {
-    /// Nothing to report.
-    Done,
-    /// A required check failed, or more records were rejected than allowed.
-    Findings,
-}
-
 /// Runs the subcommand.
 pub async fn run(arguments: Arguments) -> Result<Outcome> {
     let config = Config::load(&arguments.global)?;
@@ -117,48 +79,5 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Explain(command) => explain::run(global, config, command).await,
         Command::Conformance(command) => conformance::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
-    }
-}
-
-/// Opens the lake of the settings and makes it when there is none.
-pub async fn open_lake(config: &Config) -> Result<Lake> {
-    Lake::open(&config.lake()).await.with_context(|| format!("cannot open the lake `{}`", config.lake.path.display()))
-}
-
-/// Opens the lake of the settings, which must be there.
-pub async fn existing_lake(config: &Config) -> Result<Lake> {
-    let path = &config.lake.path;
-    ensure!(
-        path.join("catalog.db").exists(),
-        "there is no lake in `{}`\nhint: `healthlake run` makes one; `--lake DIR` names another folder",
-        path.display()
-    );
-    open_lake(config).await
-}
-
-/// The identity of a run: its id and the moment that its rows bear.
-#[derive(Clone)]
-pub struct Run {
-    /// `PIPELINE_RUN_ID`, or a fresh UUIDv7.
-    pub id: String,
-    /// When the run started, in UTC.
-    pub started_at: NaiveDateTime,
-}
-
-impl Run {
-    /// Takes the id from the environment, so that an orchestrator can repeat a run, or makes one.
-    pub fn from_environment() -> Result<Run> {
-        let started_at = Utc::now().naive_utc().trunc_subsecs(6);
-        let id = match std::env::var("PIPELINE_RUN_ID") {
-            Ok(id) => id,
-            Err(std::env::VarError::NotPresent) => uuid::Uuid::now_v7().to_string(),
-            Err(error) => return Err(anyhow::Error::new(error).context("cannot read `PIPELINE_RUN_ID`")),
-        };
-        let sound = id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
-        ensure!(
-            !id.is_empty() && id.len() <= 128 && sound && !id.starts_with('.'),
-            "`PIPELINE_RUN_ID` is `{id}`, expected 1 to 128 letters, digits, `-`, `_`, `.` or `:`"
-        );
-        Ok(Run { id, started_at })
     }
 }

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::command::Global;
+use crate::global::Global;
 
 const DEFAULTS: &str = include_str!("../default.toml");
 const ENVIRONMENT_PREFIX: &str = "HEALTHLAKE_";

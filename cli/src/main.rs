@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod call;
 mod command;
 mod config;
+mod global;
 mod output;
 mod progress;
 
@@ -19,8 +21,8 @@ fn main() -> ExitCode {
     start_logs(arguments.global.verbose);
     let runtime = tokio::runtime::Runtime::new().expect("the operating system gives threads");
     match runtime.block_on(command::run(arguments)) {
-        Ok(command::Outcome::Done) => ExitCode::SUCCESS,
-        Ok(command::Outcome::Findings) => ExitCode::from(1),
+        Ok(call::Outcome::Done) => ExitCode::SUCCESS,
+        Ok(call::Outcome::Findings) => ExitCode::from(1),
         Err(error) => {
             output::print_error(&error);
             ExitCode::from(2)

@@ -4,6 +4,7 @@
 //! A parser of our own, because a record must not be able to hurt: nesting is limited, a duplicate key is an error,
 //! decimals keep their digits, and the nodes of one record are reused for the next.
 
+mod member;
 mod parse;
 mod read;
 
@@ -24,16 +25,9 @@ pub struct Tape {
 struct Node {
     start: u32,
     end: u32,
-    /// The node behind the value; of a member's name its [`fingerprint`], since its value is the next node.
+    /// The node behind the value; of a member's name its [`member::fingerprint`], since its value is the next node.
     next: u32,
     kind: Kind,
-}
-
-/// Length and three bytes of a member's name: names that differ in it need not be compared.
-fn fingerprint(name: &[u8]) -> u32 {
-    let byte = |at: usize| name.get(at).copied().unwrap_or_default();
-    let last = name.len().saturating_sub(1);
-    u32::from_le_bytes([name.len() as u8, byte(0), byte(name.len() / 2), byte(last)])
 }
 
 /// What a value is.
@@ -125,7 +119,7 @@ impl<'d> Element<'d> {
             return None;
         }
         let (nodes, text) = (&self.tape.nodes, self.text.as_bytes());
-        let wanted = fingerprint(name.as_bytes());
+        let wanted = member::fingerprint(name.as_bytes());
         let mut at = self.index + 1;
         while at < node.next {
             let key = nodes[at as usize];

@@ -14,6 +14,7 @@ mod existing;
 mod explain;
 mod extract;
 mod id_set;
+mod literal_reference;
 mod load;
 mod map;
 mod pass;

@@ -1,14 +1,15 @@
 //! From one FHIR resource to its OMOP rows: pure functions, no storage, no clock.
 //!
 //! What the mapping may know beside the resource is in [`Context`]; what it says about the resource is in [`Mapped`].
-//! One file per OMOP table; `draft` holds what they share about a resource, `event` the way from a coded fact to the
-//! table of its domain.
+//! One file per OMOP table; `draft` holds what they share about a resource, `event` a coded fact, and `domain_routing`
+//! leads that to the table of its domain.
 
 mod care_site;
 mod condition_occurrence;
 mod cost;
 mod death;
 mod device_exposure;
+mod domain_routing;
 mod draft;
 mod drug_exposure;
 mod event;

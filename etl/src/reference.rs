@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::document::mix;
 use crate::extract::bundle::Bundle;
 use crate::id_set::IdSet;
+use crate::literal_reference::{type_and_id, unversioned};
 
 /// What the input, and the lake before it, has to offer to references.
 #[derive(Default)]
@@ -230,30 +231,6 @@ pub fn conditional(reference: &str) -> Option<(&str, Option<&str>, &str)> {
         Some((system, value)) => (resource_type, Some(system).filter(|system| !system.is_empty()), value),
         None => (resource_type, None, identifier),
     })
-}
-
-/// `Type/id` at the end of a relative or absolute reference, without version, query and fragment.
-pub fn type_and_id(reference: &str) -> Option<&str> {
-    // Nearly all are that and no more.
-    if let Some((resource_type, id)) = reference.split_once('/')
-        && is_type(resource_type)
-        && !id.is_empty()
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-    {
-        return Some(reference);
-    }
-    let reference = unversioned(reference.split(['?', '#']).next().unwrap_or(reference));
-    let (rest, id) = reference.rsplit_once('/')?;
-    let start = rest.rfind('/').map_or(0, |slash| slash + 1);
-    (is_type(&rest[start..]) && !id.is_empty()).then(|| &reference[start..])
-}
-
-fn is_type(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(|byte| byte.is_ascii_alphabetic())
-}
-
-fn unversioned(reference: &str) -> &str {
-    reference.split("/_history/").next().unwrap_or(reference)
 }
 
 /// The server's address in a `fullUrl` such as `http://server/fhir/Patient/1`.

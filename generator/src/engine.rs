@@ -6,6 +6,7 @@
 
 mod encounter;
 mod logic;
+mod observation;
 mod person;
 mod run;
 mod write;

@@ -4,13 +4,17 @@
 //! birthday; the wellness schedule. The core reads boolean attributes that modules set: `diabetes`, `prediabetes`,
 //! `hypertension`, `hyperlipidemia`, `asthma` and the `_treated` ones (see `data/effect.csv`).
 
+mod analyte;
+mod growth;
+mod latent;
 mod risk;
 mod vital_sign;
 mod wellness;
 
+pub use latent::Latent;
 pub use risk::Risks;
 pub(crate) use vital_sign::round;
-pub use vital_sign::{Latent, VITAL_SIGNS, VitalSigns};
+pub use vital_sign::{VITAL_SIGNS, VitalSigns};
 pub use wellness::wellness_interval;
 
 use crate::engine::Value;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod constraint;
+mod data_table;
 mod engine;
 mod error;
 mod facility;

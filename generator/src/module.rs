@@ -7,13 +7,14 @@ mod field;
 mod load;
 mod logic;
 mod read;
+mod read_condition;
 mod state;
 
 use std::collections::HashMap;
 
 pub use distribution::{Kind as DistributionKind, Unit};
 pub use load::{Source, built_in, from_folder};
-pub use logic::{ActiveKind, By, Condition, DateTest, Operator};
+pub use logic::{ActiveKind, By, Condition, ConstantValue, DateTest, Operator};
 pub use state::*;
 
 /// A number that stands for an interned text.

@@ -1,19 +1,23 @@
 //! Who the people are: age, sex, race, language, place, name, and when they die of old age. All shares come from the
 //! tables in `generator/data`.
 
+mod table;
+
 use chrono::{Days, NaiveDate};
 use fake::Fake;
 use fake::faker::address::raw::{BuildingNumber, StreetName};
 use fake::faker::name::raw::LastName;
 use fake::faker::number::raw::NumberWithFormat;
 use fake::locales::EN;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use crate::data_table::data_table;
 use crate::moment::{DAY, Moment, Zone, age_exact, age_years, midnight};
 use crate::random::{Stream, ln, power};
 use crate::record::Patient;
 use crate::{Error, Options};
+
+use table::{AgeSex, GivenName, MaritalStatus, Mortality, RaceEthnicity, Smoking};
+pub use table::{Language, Race, State, Town};
 
 /// Years before the end date in which people of the population may die: everybody is alive when they begin.
 const MORTALITY_YEARS: i32 = 10;
@@ -40,100 +44,6 @@ pub struct Population {
     ages: Vec<(i32, bool, f64)>,
 }
 
-#[derive(Debug, Deserialize)]
-struct AgeSex {
-    age_from: i32,
-    age_to: i32,
-    male: f64,
-    female: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct RaceEthnicity {
-    ethnicity: String,
-    race: String,
-    second_race: Option<String>,
-    share: f64,
-}
-
-/// A race.
-#[derive(Debug, Deserialize)]
-pub struct Race {
-    /// CDC code.
-    pub code: String,
-    /// Its name.
-    pub display: String,
-    /// The word that modules use.
-    pub word: String,
-}
-
-/// A language.
-#[derive(Debug, Deserialize)]
-pub struct Language {
-    group: String,
-    /// BCP 47 code.
-    pub code: String,
-    /// Its name.
-    pub display: String,
-    share: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct MaritalStatus {
-    age_from: i32,
-    single: f64,
-    married: f64,
-    divorced: f64,
-    widowed: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Smoking {
-    born_from: i32,
-    ever_male: f64,
-    ever_female: f64,
-    quit_per_year: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Mortality {
-    age: f64,
-    male: f64,
-    female: f64,
-}
-
-/// A state.
-#[derive(Debug, Deserialize)]
-pub struct State {
-    /// Two letters.
-    pub code: String,
-    /// Its name.
-    pub name: String,
-    population: f64,
-    offset_minutes: i16,
-    daylight_saving: String,
-}
-
-/// A town.
-#[derive(Debug, Deserialize)]
-pub struct Town {
-    /// Two letters.
-    pub state: String,
-    /// Its name.
-    pub city: String,
-    /// Its county.
-    pub county: String,
-    /// One of its ZIP codes.
-    pub zip: String,
-    weight: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct GivenName {
-    sex: String,
-    name: String,
-}
-
 /// What one person is like besides the demographics that are written.
 #[derive(Clone, Debug)]
 pub struct Life {
@@ -148,23 +58,6 @@ pub struct Life {
     /// Where 0..100 of the marital distribution this person stands.
     pub marital_rank: f64,
 }
-
-pub(crate) fn read_table<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<Vec<T>, Error> {
-    csv::Reader::from_reader(text.as_bytes())
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(|error| Error::Data { table, message: error.to_string() })
-}
-
-macro_rules! data_table {
-    ($name:literal) => {
-        $crate::population::read_table(
-            $name,
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/", $name, ".csv")),
-        )
-    };
-}
-pub(crate) use data_table;
 
 impl Population {
     /// Reads the tables and keeps the state asked for.

@@ -3,12 +3,13 @@
 use serde::Deserialize;
 
 use crate::constraint::Constraints;
+use crate::data_table::data_table;
 #[cfg(test)]
 use crate::engine::Value;
 use crate::facility::Facilities;
 use crate::host::{HostAttributes, HostCodes, Risks, VitalSigns};
 use crate::module::{Id, Library, Source};
-use crate::population::{Population, data_table};
+use crate::population::Population;
 use crate::{Error, Options};
 
 /// What a life is run in.

@@ -4,7 +4,14 @@ use model::quality::{Category, Check};
 use serde_json::Value;
 
 use crate::definition::{Test, TestKind};
-use crate::project::Model;
+use crate::project::{Model, Project};
+
+impl Project {
+    /// The YAML tests of all models as checks, for validator to run.
+    pub fn checks(&self) -> Vec<Check> {
+        self.models().flat_map(checks).collect()
+    }
+}
 
 /// All checks of a model; the uniqueness of its grain is one of them, whether written or not.
 pub(crate) fn checks(model: &Model) -> Vec<Check> {
@@ -184,7 +191,7 @@ fn literal(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::tests::{project, project_with};
+    use crate::testing::{project, project_with};
 
     #[test]
     fn the_grain_is_tested_once() {

@@ -9,7 +9,7 @@ use chrono::NaiveDateTime;
 use datafusion::prelude::{ParquetReadOptions, SessionContext, cast, ident, lit};
 use lake::{AsOf, Config, Durability, Lake, Stamp, TableName, TableSpec};
 
-use crate::graph::tests::embedded;
+use crate::testing::embedded;
 use crate::{ModelStatus, Options, Project, run};
 
 /// A lake that holds the sources of a project, with the rows of the sample's files where there are any.

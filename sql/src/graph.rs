@@ -2,16 +2,19 @@
 //! columns of what it reads before any data is touched. All problems are found in one pass.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::TableReference;
 
 use crate::definition::{Definition, Materialization};
-use crate::error::{Problem, message_of};
+use crate::error::{Error, Problem, message_of};
+use crate::file::{self, Files, yaml_file};
 use crate::lineage::{self, Lineage};
 use crate::planner::{Planner, Query};
-use crate::project::{Files, Model, Project, SOURCES, SourceTable, read_sources, yaml_file};
+use crate::project::{Model, Project};
 use crate::rule::{check_columns, check_definition, check_header, check_tests, check_watermarks, forbidden};
+use crate::source::{SOURCES, SourceTable, read_sources};
 
 const FOLDERS: [(&str, &str, Materialization); 4] = [
     ("staging", "staging", Materialization::View),
@@ -20,13 +23,35 @@ const FOLDERS: [(&str, &str, Materialization); 4] = [
     ("seeds", "staging", Materialization::Seed),
 ];
 
+impl Project {
+    /// The models that come with the program.
+    ///
+    /// # Errors
+    /// A model breaks a rule.
+    pub fn embedded() -> crate::Result<Project> {
+        Project::from_files(file::embedded())
+    }
+
+    /// The models of a folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a model breaks a rule.
+    pub fn open(dir: &Path) -> crate::Result<Project> {
+        Project::from_files(file::of_folder(dir)?)
+    }
+
+    pub(crate) fn from_files(files: Files) -> crate::Result<Project> {
+        compile(files).map_err(Error::Invalid)
+    }
+}
+
 struct Draft {
     model: Model,
     query: Option<Query>,
 }
 
 /// Checks all files and orders the models.
-pub(crate) fn compile(mut files: Files) -> Result<Project, Vec<Problem>> {
+fn compile(mut files: Files) -> Result<Project, Vec<Problem>> {
     let mut problems = Vec::new();
     let sources = match files.remove(SOURCES).as_deref().map(read_sources) {
         Some(Ok(sources)) => sources,
@@ -252,44 +277,12 @@ fn plan(
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::error::Error;
-
-    const SOURCE: &str = "sources: [{name: omop.t, columns: {id: bigint, word: varchar, at: timestamp}}, \
-                          {name: omop.u, columns: {id: bigint, t_id: bigint}}]";
-
-    /// A project of queries that yield one column `id`, each as its folder has it.
-    pub(crate) fn project(models: &[(&str, &str)]) -> Result<Project, Error> {
-        let column = "columns: [{name: id, description: d, data_type: bigint}]\ntags: [fast]";
-        Project::from_files(files(&models.iter().map(|(path, sql)| (*path, *sql, column)).collect::<Vec<_>>()))
-    }
-
-    /// A project of one model with further lines of YAML.
-    pub(crate) fn project_with(path: &str, sql: &str, yaml: &str) -> Result<Project, Error> {
-        Project::from_files(files(&[(path, sql, yaml)]))
-    }
-
-    /// Files of models that stand for themselves: the name and, where it is not given, the grain are added.
-    pub(crate) fn files(models: &[(&str, &str, &str)]) -> Files {
-        let mut files = Files::from([(SOURCES.to_owned(), SOURCE.to_owned())]);
-        for (path, sql, yaml) in models {
-            let name = path.rsplit('/').next().unwrap();
-            let grain = if yaml.contains("grain:") { "" } else { "grain: [id]\n" };
-            files.insert(format!("{path}.sql"), (*sql).to_owned());
-            files.insert(format!("{path}.yml"), format!("name: {name}\ndescription: d\n{grain}{yaml}"));
-        }
-        files
-    }
+    use crate::testing::{embedded, files, project};
 
     fn message(result: Result<Project, Error>) -> String {
         result.map(|_| ()).unwrap_err().to_string()
-    }
-
-    /// The embedded models, read from their folder.
-    pub(crate) fn embedded() -> Project {
-        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
-        Project::open(folder).unwrap_or_else(|error| panic!("{error}"))
     }
 
     #[test]

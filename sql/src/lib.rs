@@ -5,6 +5,7 @@ mod definition;
 #[cfg(test)]
 mod end_to_end;
 mod error;
+mod file;
 mod fingerprint;
 mod graph;
 mod incremental;
@@ -18,13 +19,17 @@ mod run;
 mod seed;
 mod selection;
 mod show;
+mod source;
+#[cfg(test)]
+mod testing;
 mod unit_test;
 
 pub use definition::{Column, DataType, Definition, Materialization, Row, Test, TestKind, UnitTest, Watermark};
 pub use error::{Error, Problem, Result};
 pub use lineage::{Input, Kind, Lineage};
+pub use materialize::Options;
 pub use project::{Model, Project};
-pub use run::{ModelOutcome, ModelStatus, Options, Outcome, run};
+pub use run::{ModelOutcome, ModelStatus, Outcome, run};
 pub use selection::Selection;
 pub use show::{Listed, Shown, ShownColumn};
 pub use unit_test::UnitTestResult;

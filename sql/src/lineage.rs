@@ -4,69 +4,18 @@
 //! resolved by qualifier and position, never by bare name. A node that the walk does not know ends it: a model has
 //! the lineage of all its columns or, with a note, of none.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod input;
+
+use std::collections::BTreeMap;
 
 use arrow::datatypes::Schema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Subquery, WindowFunctionDefinition};
-use serde::Serialize;
 
-/// How a source column bears on an output: the first three flow into the value, the others steer it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The value as it is.
-    Identity,
-    /// Part of an expression.
-    Transformation,
-    /// Part of an aggregate.
-    Aggregation,
-    /// Decides a branch.
-    Conditional,
-    /// Decides which rows meet.
-    Join,
-    /// Decides which rows stay.
-    Filter,
-    /// Decides which rows are taken together.
-    GroupBy,
-    /// Decides which rows come first.
-    Sort,
-    /// Decides which rows a window function sees.
-    Window,
-}
-
-impl Kind {
-    /// True when the value itself flows.
-    pub fn is_direct(self) -> bool {
-        self <= Kind::Aggregation
-    }
-}
-
-/// A source column and how it bears on an output.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Input {
-    /// `namespace.table`.
-    pub table: String,
-    /// Its column.
-    pub column: String,
-    /// How it bears on the output.
-    pub kind: Kind,
-}
-
-/// Where the columns of a model come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Lineage {
-    /// Of each output column, what it is made of; empty when it is not known.
-    pub columns: BTreeMap<String, BTreeSet<Input>>,
-    /// What decides which rows there are.
-    pub rows: BTreeSet<Input>,
-    /// Why the lineage is not known.
-    pub note: Option<String>,
-}
-
-type Inputs = BTreeSet<Input>;
+pub use input::{Input, Kind, Lineage};
+use input::{Inputs, flowing, steering};
 
 /// What is known of one plan node.
 #[derive(Clone, Default, PartialEq)]
@@ -351,20 +300,6 @@ fn at(column: &Column, schema: &DFSchema, columns: &[Inputs]) -> Walk<Inputs> {
     columns.get(index).cloned().ok_or_else(|| format!("the column {column} has no position"))
 }
 
-/// What flows on through an expression; what steers goes on steering.
-fn flowing(inputs: Inputs, kind: Kind) -> Inputs {
-    let through = |input: Input| match input.kind.is_direct() {
-        true => Input { kind: input.kind.max(kind), ..input },
-        false => input,
-    };
-    inputs.into_iter().map(through).collect()
-}
-
-/// What no longer flows, but steers.
-fn steering(inputs: Inputs, kind: Kind) -> Inputs {
-    inputs.into_iter().map(|input| if input.kind.is_direct() { Input { kind, ..input } } else { input }).collect()
-}
-
 fn merge(sum: &mut Node, other: Node) -> Walk<()> {
     if sum.columns.len() != other.columns.len() {
         return Err("the sides of a union have different widths".into());
@@ -378,6 +313,7 @@ fn merge(sum: &mut Node, other: Node) -> Walk<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use arrow::datatypes::{DataType, Field, Fields};
@@ -504,7 +440,7 @@ mod tests {
 
     #[test]
     fn what_flows_through_two_models_of_a_chain_is_followed() {
-        let project = crate::graph::tests::embedded();
+        let project = crate::testing::embedded();
         let origins = project.origins("metrics.hba1c_control", "mean_hba1c");
         assert!(origins.contains("omop.measurement.value_as_number"), "{origins:?}");
         assert!(origins.contains("staging.seed_lab_unit.factor"), "{origins:?}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use chrono::NaiveDateTime;
 use datafusion::catalog::view::ViewTable;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
@@ -20,8 +21,24 @@ use crate::error::{Error, Result};
 use crate::planner::Planner;
 use crate::project::{Model, Project, behind};
 use crate::row_lineage::{Writing, is_comparable, shaped, stored_schema, with_lineage};
-use crate::run::Options;
 use crate::{fingerprint, incremental, seed};
+
+/// What to run, and as which run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `PIPELINE_RUN_ID`, written into each row and each snapshot summary.
+    pub run_id: String,
+    /// When the run started, in UTC: the time that the lineage columns get.
+    pub started_at: NaiveDateTime,
+    /// Selectors; none means all models.
+    pub select: Vec<String>,
+    /// Selectors of what to leave out.
+    pub exclude: Vec<String>,
+    /// Builds incremental and unchanged models anew.
+    pub full_refresh: bool,
+    /// Models that are built at a time.
+    pub threads: usize,
+}
 
 /// Up to so many input rows a model is sorted by its grain into one file; beyond, each core writes its own.
 const SORTED_ROWS: u64 = 4_000_000;

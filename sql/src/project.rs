@@ -1,25 +1,14 @@
-//! A project: the files of a folder, read and checked as a whole. Nothing here touches a lake.
+//! A project: models that were read and checked as a whole. Nothing here touches a lake.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use include_dir::{Dir, include_dir};
-use model::quality::Check;
 
-use crate::definition::{Definition, Materialization, Source};
-use crate::error::{Error, Problem, Result, nearest};
-use crate::graph;
+use crate::definition::{Definition, Materialization};
+use crate::error::{Error, Result, nearest};
+use crate::file::yaml_file;
 use crate::lineage::Lineage;
-
-static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
-
-/// File that lists the tables of the lake that staging may read.
-pub(crate) const SOURCES: &str = "sources.yml";
-
-/// Text files by their path from the project's folder on.
-pub(crate) type Files = BTreeMap<String, String>;
+use crate::source::SourceTable;
 
 /// One model that passed every rule.
 #[derive(Clone, Debug)]
@@ -51,32 +40,7 @@ pub struct Project {
     pub(crate) sources: BTreeMap<String, SourceTable>,
 }
 
-/// A source with its schema.
-#[derive(Clone, Debug)]
-pub(crate) struct SourceTable {
-    pub(crate) description: String,
-    pub(crate) schema: SchemaRef,
-}
-
 impl Project {
-    /// The models that come with the program.
-    pub fn embedded() -> Result<Project> {
-        let mut files = Files::new();
-        collect_embedded(&EMBEDDED, &mut files);
-        Project::from_files(files)
-    }
-
-    /// The models of a folder.
-    pub fn open(dir: &Path) -> Result<Project> {
-        let mut files = Files::new();
-        collect_folder(dir, dir, &mut files)?;
-        Project::from_files(files)
-    }
-
-    pub(crate) fn from_files(files: Files) -> Result<Project> {
-        graph::compile(files).map_err(Error::Invalid)
-    }
-
     /// All models, each after the ones it reads.
     pub fn models(&self) -> impl Iterator<Item = &Model> {
         self.order.iter().map(|name| &self.models[name])
@@ -89,11 +53,6 @@ impl Project {
             let names = self.models.values().flat_map(|model| [model.name.as_str(), model.table()]);
             Error::NoSuchModel { name: name.to_owned(), nearest: nearest(name, names).map(str::to_owned) }
         })
-    }
-
-    /// The YAML tests of all models as checks, for validator to run.
-    pub fn checks(&self) -> Vec<Check> {
-        self.models().flat_map(crate::check::checks).collect()
     }
 }
 
@@ -119,10 +78,6 @@ pub(crate) fn schema_of(definition: &Definition) -> SchemaRef {
     std::sync::Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-pub(crate) fn yaml_file(file: &str) -> String {
-    format!("{}.yml", file.rsplit_once('.').map_or(file, |(stem, _)| stem))
-}
-
 /// Every table that a model reads, with those behind the views that it reads.
 pub(crate) fn behind<'a>(models: &'a BTreeMap<String, Model>, model: &'a Model) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
@@ -138,85 +93,4 @@ pub(crate) fn behind<'a>(models: &'a BTreeMap<String, Model>, model: &'a Model) 
         }
     }
     found
-}
-
-/// Reads `sources.yml`; a table of the CDM or of `quality` brings its own schema.
-pub(crate) fn read_sources(text: &str) -> Result<BTreeMap<String, SourceTable>, Vec<Problem>> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Sources {
-        sources: Vec<Source>,
-    }
-    let read =
-        serde_yaml_ng::from_str::<Sources>(text).map_err(|error| vec![Problem::new(SOURCES, error.to_string())])?;
-    let mut tables = BTreeMap::new();
-    let mut problems = Vec::new();
-    for source in read.sources {
-        let schema = if source.columns.is_empty() {
-            known_schema(&source.name)
-        } else {
-            let fields = source.columns.iter().map(|(name, kind)| Field::new(name, kind.arrow(), true));
-            Some(SchemaRef::new(Schema::new(fields.collect::<Vec<_>>())))
-        };
-        match schema {
-            Some(schema) => {
-                tables.insert(source.name, SourceTable { description: source.description, schema });
-            }
-            None => problems.push(
-                Problem::new(SOURCES, format!("source `{}` has no columns", source.name))
-                    .hint("list the columns that models read, such as `columns: {id: varchar}`"),
-            ),
-        }
-    }
-    if problems.is_empty() { Ok(tables) } else { Err(problems) }
-}
-
-fn known_schema(name: &str) -> Option<SchemaRef> {
-    use model::quality;
-    let (namespace, table) = name.split_once('.')?;
-    match namespace {
-        "omop" => Some(model::omop::table(table)?.lake_schema()),
-        "vocabulary" => Some(model::omop::table(table)?.schema()),
-        "quality" => [
-            quality::RUN,
-            quality::CHECK_RESULT,
-            quality::REJECTED,
-            quality::EXCLUSION,
-            quality::MAPPING_COVERAGE,
-            quality::ACCOUNTING,
-            quality::CROSSWALK,
-        ]
-        .iter()
-        .find(|known| known.name == table)
-        .map(quality::QualityTable::schema),
-        _ => None,
-    }
-}
-
-fn collect_embedded(dir: &Dir<'_>, files: &mut Files) {
-    for file in dir.files() {
-        let text = file.contents_utf8().expect("the project's own models are UTF-8");
-        files.insert(file.path().to_string_lossy().replace('\\', "/"), text.to_owned());
-    }
-    for inner in dir.dirs() {
-        collect_embedded(inner, files);
-    }
-}
-
-fn collect_folder(root: &Path, dir: &Path, files: &mut Files) -> Result<()> {
-    let read_error = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| Error::Read { path, source }
-    };
-    for entry in fs::read_dir(dir).map_err(read_error(dir))? {
-        let path = entry.map_err(read_error(dir))?.path();
-        if path.is_dir() {
-            collect_folder(root, &path, files)?;
-        } else if path.extension().is_some_and(|ending| ["sql", "yml", "csv"].iter().any(|known| ending == *known)) {
-            let text = fs::read_to_string(&path).map_err(read_error(&path))?;
-            let name = path.strip_prefix(root).expect("found below the root").to_string_lossy().replace('\\', "/");
-            files.insert(name, text);
-        }
-    }
-    Ok(())
 }

@@ -10,7 +10,8 @@ use crate::check;
 use crate::definition::{DataType, Definition, LINEAGE_COLUMNS, Materialization, TestKind};
 use crate::error::{Problem, message_of};
 use crate::planner::Planner;
-use crate::project::{Model, SourceTable, behind};
+use crate::project::{Model, behind};
+use crate::source::SourceTable;
 
 pub(crate) fn check_definition(
     file: &str,

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use chrono::NaiveDateTime;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use lake::Lake;
@@ -12,26 +11,9 @@ use serde::Serialize;
 
 use crate::definition::Materialization;
 use crate::error::Result;
-use crate::materialize;
+use crate::materialize::{self, Options};
 use crate::project::{Model, Project};
 use crate::selection::Selection;
-
-/// What to run, and as which run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// `PIPELINE_RUN_ID`, written into each row and each snapshot summary.
-    pub run_id: String,
-    /// When the run started, in UTC: the time that the lineage columns get.
-    pub started_at: NaiveDateTime,
-    /// Selectors; none means all models.
-    pub select: Vec<String>,
-    /// Selectors of what to leave out.
-    pub exclude: Vec<String>,
-    /// Builds incremental and unchanged models anew.
-    pub full_refresh: bool,
-    /// Models that are built at a time.
-    pub threads: usize,
-}
 
 /// How a model ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -157,6 +139,7 @@ async fn build(lake: &Lake, project: &Project, model: &Model, options: &Options)
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDateTime;
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -165,7 +148,7 @@ mod tests {
     use lake::{AsOf, Config, Durability, Stamp, TableName, TableSpec};
 
     use super::*;
-    use crate::graph::tests::files;
+    use crate::testing::files;
 
     struct Place {
         lake: Lake,

@@ -151,7 +151,7 @@ fn is_like(text: &str, pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::tests::project;
+    use crate::testing::project;
 
     /// a -> b -> c, a -> d -> e, x -> e
     fn selected(select: &[&str], exclude: &[&str]) -> String {

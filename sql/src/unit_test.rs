@@ -153,7 +153,7 @@ fn difference(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::tests::{embedded, project_with};
+    use crate::testing::{embedded, project_with};
 
     async fn failure(yaml: &str) -> Option<String> {
         let yaml = format!("columns: [{{name: id, description: d, data_type: bigint}}]\nunit_tests: [{yaml}]");

@@ -4,10 +4,10 @@ use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 
-use crate::answer::rows;
 use crate::check::quoted;
 use crate::contents::Contents;
 use crate::error::Result;
+use crate::row::rows;
 
 /// Figures of the report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -190,7 +190,7 @@ async fn events(
              where {column} <= date '{last}' group by 1 order by 1"
         );
         let found = rows(session, &format!("the events of `{table}`"), &sql).await?;
-        let point = |row: &crate::answer::Row| Some((row.text(0)?.parse().ok()?, number(row.int(1))));
+        let point = |row: &crate::row::Row| Some((row.text(0)?.parse().ok()?, number(row.int(1))));
         monthly.push((table, found.iter().filter_map(point).collect()));
     }
     // The first few percent of all events are history: a few old records would make the charts empty.

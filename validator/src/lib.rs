@@ -12,6 +12,7 @@ mod privacy;
 mod question;
 mod record;
 mod report;
+mod row;
 mod scorecard;
 mod spec;
 
@@ -27,7 +28,8 @@ use model::quality::{Check, CheckResult};
 pub use chart::{AgeBand, Charts, ConceptCount, Coverage, EventSeries};
 pub use error::{Error, Result};
 pub use oracle::{Difference, OracleOutcome, OracleTable};
-pub use report::{Reason, Report, Written};
+pub use page::Written;
+pub use report::{Reason, Report};
 pub use scorecard::{
     Departure, Governance, Scorecard, Standing, Statement, Tally, Verdict, departures, scorecard, statements,
 };

@@ -1,19 +1,47 @@
 //! The readable face of the report: one HTML page, `templates/report.html`, that needs nothing else.
 
-use std::collections::BTreeMap;
+mod result;
+
+use std::path::{Path, PathBuf};
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
-use model::quality::{CheckResult, Severity, Status};
+use model::quality::{Severity, Status};
 use serde::Serialize;
 
 use crate::draw::{self, number, percent};
-use crate::error::Result;
-use crate::record::name_of;
+use crate::error::{Error, Result};
 use crate::report::Report;
+use result::{Finding, Matrix, groups, is_finding};
 
 /// Findings shown in full; the rest is in the JSON file and in `quality.check_result`.
 const SHOWN_FINDINGS: usize = 60;
+
+/// Where a report was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The page for people.
+    pub html: PathBuf,
+    /// The same for programs.
+    pub json: PathBuf,
+}
+
+impl Report {
+    /// Writes `report.json` and `index.html` into a folder, which is created.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<Written> {
+        let written = Written { html: dir.join("index.html"), json: dir.join("report.json") };
+        let put = |path: &Path, content: &[u8]| {
+            std::fs::write(path, content).map_err(|source| Error::File { path: path.to_owned(), source })
+        };
+        std::fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
+        put(&written.json, &serde_json::to_vec_pretty(self)?)?;
+        put(&written.html, render(self)?.as_bytes())?;
+        Ok(written)
+    }
+}
 
 /// Renders the page.
 pub(crate) fn render(report: &Report) -> Result<String> {
@@ -198,201 +226,6 @@ fn oracle(report: &Report) -> Option<OracleView> {
             .count(),
         tables: oracle.tables.clone(),
     })
-}
-
-fn is_finding(result: &CheckResult) -> bool {
-    matches!(result.status, Status::Failed | Status::Errored)
-}
-
-/// One result as the page shows it.
-#[derive(Serialize)]
-struct Finding {
-    id: String,
-    name: String,
-    place: String,
-    class: &'static str,
-    word: &'static str,
-    description: String,
-    rows: u64,
-    violations: u64,
-    share: String,
-    threshold: String,
-    message: Option<String>,
-    sql: String,
-}
-
-impl Finding {
-    fn of(result: &CheckResult) -> Finding {
-        let check = &result.check;
-        let place = match &check.column {
-            Some(column) => format!("{}.{column}", check.table),
-            None => check.table.clone(),
-        };
-        let (class, word) = verdict(result);
-        Finding {
-            id: check.id.clone(),
-            name: check.name.clone(),
-            place,
-            class,
-            word,
-            description: check.description.clone(),
-            rows: result.row_count,
-            violations: result.violation_count,
-            share: percent(result.violation_count, result.row_count),
-            threshold: format!("{} %", check.threshold_percent),
-            message: result.message.clone(),
-            sql: check.sql.clone(),
-        }
-    }
-}
-
-fn verdict(result: &CheckResult) -> (&'static str, &'static str) {
-    match result.status {
-        Status::Errored if result.check.severity == Severity::Advisory => ("warn", "could not be answered"),
-        Status::Errored => ("bad", "could not be answered"),
-        Status::Failed if result.check.severity == Severity::Required => ("bad", "failed"),
-        Status::Failed => ("warn", "advisory"),
-        Status::Passed => ("ok", "passed"),
-        Status::NotApplicable => ("none", "no rows"),
-    }
-}
-
-/// Kinds of checks against tables.
-#[derive(Serialize)]
-struct Matrix {
-    tables: Vec<String>,
-    rows: Vec<MatrixRow>,
-}
-
-#[derive(Serialize)]
-struct MatrixRow {
-    category: String,
-    opens_category: bool,
-    name: String,
-    cells: Vec<Cell>,
-}
-
-#[derive(Clone, Default, Serialize)]
-struct Cell {
-    class: &'static str,
-    passed: u64,
-    failed: u64,
-    warned: u64,
-    not_applicable: u64,
-}
-
-impl Matrix {
-    /// Only OMOP tables with rows, in the order of the specification.
-    fn of(results: &[CheckResult]) -> Matrix {
-        let with_rows = |table: &str| {
-            results
-                .iter()
-                .any(|result| result.check.table == table && result.check.name == "isRequired" && result.row_count > 0)
-        };
-        let names = model::omop::tables().iter().map(|table| format!("omop.{}", table.name));
-        let tables: Vec<String> = names.filter(|table| with_rows(table)).collect();
-        let mut rows: BTreeMap<(model::quality::Category, String), Vec<Cell>> = BTreeMap::new();
-        for result in results {
-            let Some(column) = tables.iter().position(|table| *table == result.check.table) else { continue };
-            let key = (result.check.category, result.check.name.clone());
-            let cell = &mut rows.entry(key).or_insert_with(|| vec![Cell::default(); tables.len()])[column];
-            match verdict(result).0 {
-                "bad" => cell.failed += 1,
-                "warn" => cell.warned += 1,
-                "ok" => cell.passed += 1,
-                _ => cell.not_applicable += 1,
-            }
-        }
-        for cell in rows.values_mut().flatten() {
-            cell.class = match cell {
-                Cell { failed: 1.., .. } => "bad",
-                Cell { warned: 1.., .. } => "warn",
-                Cell { passed: 1.., .. } => "ok",
-                Cell { not_applicable: 1.., .. } => "none",
-                _ => "",
-            };
-        }
-        let tables = tables.iter().map(|table| table.trim_start_matches("omop.").to_owned()).collect();
-        let mut previous = None;
-        let rows = rows
-            .into_iter()
-            .map(|((category, name), cells)| {
-                let opens_category = previous.replace(category) != Some(category);
-                MatrixRow { category: name_of(&category), opens_category, name, cells }
-            })
-            .collect();
-        Matrix { tables, rows }
-    }
-}
-
-/// Results of one category, by kind of check.
-#[derive(Serialize)]
-struct Group {
-    category: String,
-    passed: u64,
-    failed: u64,
-    warned: u64,
-    not_applicable: u64,
-    share: String,
-    kinds: Vec<Kind>,
-}
-
-#[derive(Default, Serialize)]
-struct Kind {
-    name: String,
-    class: &'static str,
-    passed: u64,
-    failed: u64,
-    warned: u64,
-    not_applicable: u64,
-    rows: u64,
-    results: Vec<Finding>,
-}
-
-fn groups(results: &[CheckResult]) -> Vec<Group> {
-    let mut groups: BTreeMap<model::quality::Category, BTreeMap<String, Kind>> = BTreeMap::new();
-    for result in results {
-        let name = result.check.name.clone();
-        let kind = groups.entry(result.check.category).or_default().entry(name.clone()).or_default();
-        kind.name = name;
-        kind.rows += result.row_count;
-        let finding = Finding::of(result);
-        match finding.class {
-            "bad" => kind.failed += 1,
-            "warn" => kind.warned += 1,
-            "ok" => kind.passed += 1,
-            _ => kind.not_applicable += 1,
-        }
-        // What does not apply is counted, and listed in the JSON file.
-        if finding.class != "none" {
-            kind.results.push(finding);
-        }
-    }
-    let sum = |kinds: &BTreeMap<String, Kind>, part: fn(&Kind) -> u64| kinds.values().map(part).sum::<u64>();
-    groups
-        .into_iter()
-        .map(|(category, mut kinds)| {
-            for kind in kinds.values_mut() {
-                kind.class = match kind {
-                    Kind { failed: 1.., .. } => "bad",
-                    Kind { warned: 1.., .. } => "warn",
-                    Kind { passed: 1.., .. } => "ok",
-                    _ => "none",
-                };
-            }
-            let passed = sum(&kinds, |kind| kind.passed);
-            let answered = passed + sum(&kinds, |kind| kind.failed) + sum(&kinds, |kind| kind.warned);
-            Group {
-                category: name_of(&category),
-                passed,
-                failed: sum(&kinds, |kind| kind.failed),
-                warned: sum(&kinds, |kind| kind.warned),
-                not_applicable: sum(&kinds, |kind| kind.not_applicable),
-                share: percent(passed, answered),
-                kinds: kinds.into_values().collect(),
-            }
-        })
-        .collect()
 }
 
 #[derive(Serialize)]

@@ -1,20 +1,19 @@
 //! The report: every result, the accounting, the oracle and the figures, as one value that can be written.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use chrono::NaiveDateTime;
 use datafusion::prelude::SessionContext;
 use model::quality::{Accounting, CheckResult, Counts, Severity, Status};
 use serde::Serialize;
 
-use crate::answer::rows;
+use crate::Options;
 use crate::chart::{Charts, charts};
 use crate::check::quoted;
 use crate::contents::Contents;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::oracle::OracleOutcome;
-use crate::{Options, page};
+use crate::row::rows;
 
 /// What the validation of a lake found.
 #[derive(Clone, Debug, Serialize)]
@@ -62,15 +61,6 @@ pub struct Reason {
     pub records: u64,
 }
 
-/// Where a report was written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Written {
-    /// The page for people.
-    pub html: PathBuf,
-    /// The same for programs.
-    pub json: PathBuf,
-}
-
 impl Report {
     /// Checks that passed.
     pub fn passed(&self) -> usize {
@@ -98,21 +88,6 @@ impl Report {
     /// Ids of the required checks that failed or could not be answered.
     pub fn failed_names(&self) -> Vec<String> {
         self.results.iter().filter(|result| result.fails_run()).map(|result| result.check.id.clone()).collect()
-    }
-
-    /// Writes `report.json` and `index.html` into a folder, which is created.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn write(&self, dir: &Path) -> Result<Written> {
-        let written = Written { html: dir.join("index.html"), json: dir.join("report.json") };
-        let put = |path: &Path, content: &[u8]| {
-            std::fs::write(path, content).map_err(|source| Error::File { path: path.to_owned(), source })
-        };
-        std::fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
-        put(&written.json, &serde_json::to_vec_pretty(self)?)?;
-        put(&written.html, page::render(self)?.as_bytes())?;
-        Ok(written)
     }
 }
 

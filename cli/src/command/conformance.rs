@@ -4,8 +4,9 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use super::{Global, Outcome};
+use crate::call::Outcome;
 use crate::config::Config;
+use crate::global::Global;
 
 mod manifest;
 mod scorecard;

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use etl::{MedicationRequestPolicy, TableChoice};
 use lake::Lake;
 
-use super::{Format, Global, Outcome, Run};
+use crate::call::{Outcome, Run, existing_lake, open_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::{output, progress};
 
 /// Name of the source of generated input.
@@ -115,7 +116,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
         return backfill(global, &config, &run).await;
     }
     mapping.apply(&mut config);
-    let lake = super::open_lake(&config).await?;
+    let lake = open_lake(&config).await?;
     let source_id = source_id(&config, FHIR);
     let input = match csv.zip(csv_mapping) {
         Some((folder, mapping)) => Input::Rows { folder, mapping },
@@ -132,7 +133,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
 
 /// Maps anew what the lake kept of one source, or of each.
 async fn backfill(global: &Global, config: &Config, run: &Run) -> Result<Outcome> {
-    let lake = super::existing_lake(config).await?;
+    let lake = existing_lake(config).await?;
     let sources = match config.etl.source_id.as_str() {
         "" => etl::kept_sources(&lake).await?,
         source_id => vec![source_id.to_owned()],

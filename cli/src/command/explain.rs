@@ -4,8 +4,9 @@ use anyhow::Result;
 use clap::Args;
 use etl::{CodeStory, ConceptTarget, Explanation, MadeRow, Question, Refusal, Story, TriedCoding};
 
-use super::{Format, Global, Outcome};
+use crate::call::{Outcome, existing_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::output;
 
 #[derive(Args)]
@@ -20,7 +21,7 @@ pub struct Arguments {
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     let question = Question::parse(&arguments.what, arguments.id.as_deref())?;
-    let lake = super::existing_lake(&config).await?;
+    let lake = existing_lake(&config).await?;
     let explanation = etl::explain(&lake, &question, config.etl.medication_request_policy).await?;
     if global.format == Format::Json {
         output::print_json(&explanation)?;

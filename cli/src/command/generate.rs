@@ -7,8 +7,9 @@ use chrono::NaiveDate;
 use clap::Args;
 use generator::{Manifest, Shard};
 
-use super::{Format, Global, Outcome};
+use crate::call::Outcome;
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::{output, progress};
 
 #[derive(Args)]

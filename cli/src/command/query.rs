@@ -9,8 +9,9 @@ use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
 use lake::AsOf;
 
-use super::{Format, Global, Outcome};
+use crate::call::{Outcome, existing_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::output;
 
 #[derive(Args)]
@@ -23,7 +24,7 @@ pub struct Arguments {
 }
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
-    let lake = super::existing_lake(&config).await?;
+    let lake = existing_lake(&config).await?;
     let as_of = arguments.as_of.map_or(AsOf::Latest, parse_as_of);
     let sql = if arguments.sql == "-" {
         let mut text = String::new();

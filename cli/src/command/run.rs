@@ -15,8 +15,9 @@ use validator::{Report, Written};
 
 use super::etl::Mapping;
 use super::generate::Population;
-use super::{Format, Global, Outcome, Run};
+use crate::call::{Outcome, Run, open_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::output;
 
 #[derive(Args)]
@@ -75,7 +76,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
     let run = Run::from_environment()?;
     let mut stages = Stages::default();
 
-    let lake = super::open_lake(&config).await?;
+    let lake = open_lake(&config).await?;
     let (sources, source_id, oracle) = if real_input {
         (arguments.fhir, super::etl::source_id(&config, super::etl::FHIR), None)
     } else {

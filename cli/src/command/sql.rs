@@ -6,8 +6,9 @@ use lake::Lake;
 use model::quality::{CheckResult, Status};
 use sql::{Input, Materialization, ModelStatus, Project, Shown};
 
-use super::{Format, Global, Outcome, Run};
+use crate::call::{Outcome, Run, existing_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::{output, progress};
 
 #[derive(Args)]
@@ -54,7 +55,7 @@ impl Selection {
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Command::Run(selection) => {
-            let lake = super::existing_lake(&config).await?;
+            let lake = existing_lake(&config).await?;
             let run = Run::from_environment()?;
             let outcome = build(&lake, &config, &config.project()?, &run, selection).await?;
             if global.format == Format::Json {
@@ -118,7 +119,7 @@ pub async fn build(
 }
 
 async fn test(global: &Global, config: &Config, selection: &Selection) -> Result<Outcome> {
-    let lake = super::existing_lake(config).await?;
+    let lake = existing_lake(config).await?;
     let project = config.project()?;
     let models = project.list(&selection.models())?;
     let mut checks = project.checks();

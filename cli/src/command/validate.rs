@@ -8,8 +8,9 @@ use lake::Lake;
 use model::quality::Check;
 use validator::{Report, Written};
 
-use super::{Format, Global, Outcome, Run};
+use crate::call::{Outcome, Run, open_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::{output, progress};
 
 #[derive(Args)]
@@ -30,7 +31,7 @@ pub struct Arguments {
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     let mut run = Run::from_environment()?;
-    let lake = super::open_lake(&config).await?;
+    let lake = open_lake(&config).await?;
     if let Some(id) = arguments.run {
         run.id = id;
     } else if std::env::var_os("PIPELINE_RUN_ID").is_none() {

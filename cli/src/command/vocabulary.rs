@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use etl::vocabulary::{self, ChangeKind, ImportOptions, ImportOutcome, Info, LocalMapFile, Meaning, Remap, Side};
 
-use super::{Format, Global, Outcome, Run};
+use crate::call::{Outcome, Run, existing_lake, open_lake};
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::output;
 
 /// So many concepts or codes are named; `--format json` has all of them.
@@ -79,7 +80,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
                 max_bad_lines,
                 threads: config.threads(),
             };
-            let lake = super::open_lake(&config).await?;
+            let lake = open_lake(&config).await?;
             let outcome = vocabulary::import(&lake, &options)
                 .await
                 .with_context(|| format!("cannot import the vocabulary in `{}`", options.folder.display()))?;
@@ -87,7 +88,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
             Ok(if outcome.bad_lines > 0 { Outcome::Findings } else { Outcome::Done })
         }
         Command::Info => {
-            show(global, &vocabulary::info(&super::existing_lake(&config).await?).await?, described)?;
+            show(global, &vocabulary::info(&existing_lake(&config).await?).await?, described)?;
             Ok(Outcome::Done)
         }
         Command::Diff { folders, max_bad_lines } => {
@@ -95,7 +96,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
             if sides.len() == 1 {
                 sides.insert(0, Side::Loaded);
             }
-            let lake = super::existing_lake(&config).await?;
+            let lake = existing_lake(&config).await?;
             show(global, &vocabulary::diff(&lake, &sides[0], &sides[1], max_bad_lines).await?, compared)?;
             Ok(Outcome::Done)
         }

@@ -7,8 +7,6 @@ use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use csv::StringRecord;
 use serde::Deserialize;
 
-use super::tree::string;
-
 /// The columns of a file by name.
 pub struct Columns<'h> {
     header: &'h StringRecord,
@@ -324,6 +322,12 @@ pub fn offset(zone: &str) -> Option<FixedOffset> {
     DateTime::parse_from_str(&format!("2000-01-01T00:00:00{zone}"), "%Y-%m-%dT%H:%M:%S%:z")
         .ok()
         .map(|moment| *moment.offset())
+}
+
+/// Writes a text as JSON.
+pub fn string(text: &str, out: &mut Vec<u8>) {
+    // Writing into memory cannot fail.
+    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use csv::StringRecord;
 
-use super::cell::{Bad, Leaf};
+use super::cell::{Bad, Leaf, string};
 
 /// The deepest path that a mapping may write.
 const MAX_DEPTH: usize = 16;
@@ -172,10 +172,4 @@ pub fn numbers_padded(path: &str) -> String {
         None => part.to_owned(),
     });
     parts.collect::<Vec<_>>().join("[")
-}
-
-/// Writes a text as JSON.
-pub fn string(text: &str, out: &mut Vec<u8>) {
-    // Writing into memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
 }

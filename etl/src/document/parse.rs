@@ -1,16 +1,12 @@
 //! JSON text to nodes. Strict: RFC 8259, every byte accounted for, no member named twice, limited nesting.
 
-use std::collections::HashSet;
-
 use thiserror::Error;
 
-use super::{Kind, Node, Tape, fingerprint};
+use super::member::{Names, fingerprint, name};
+use super::{Kind, Node, Tape};
 
 /// Objects and arrays may stand this deep inside each other.
 pub(super) const MAX_DEPTH: usize = 128;
-
-/// Above so many members an object's names are checked with a set.
-const FEW_MEMBERS: usize = 64;
 
 /// Why a text is not a record.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -318,50 +314,6 @@ impl Parser<'_> {
         self.at += 5;
         Ok(code)
     }
-}
-
-fn name<'n>(text: &'n str, tape: &'n Tape, key: usize) -> &'n str {
-    let node = tape.nodes[key];
-    let from = if node.kind == Kind::Escaped { tape.unescaped.as_str() } else { text };
-    &from[node.start as usize..node.end as usize]
-}
-
-/// The member names of one object: a 64-bit sieve first, an exact look only where the sieve hits.
-#[derive(Default)]
-struct Names {
-    sieve: u64,
-    count: usize,
-    all: HashSet<String>,
-}
-
-impl Names {
-    fn repeat(&mut self, text: &str, tape: &Tape, object: usize, key: usize) -> bool {
-        let this = name(text, tape, key);
-        let slot = tape.nodes[key].next.wrapping_mul(0x9e37_79b1) >> 26;
-        let bit = 1_u64 << slot;
-        let hit = self.sieve & bit != 0;
-        self.sieve |= bit;
-        self.count += 1;
-        if self.count > FEW_MEMBERS {
-            if self.all.is_empty() {
-                self.all.extend(earlier(tape, object, key).map(|other| name(text, tape, other).to_owned()));
-            }
-            return !self.all.insert(this.to_owned());
-        }
-        hit && earlier(tape, object, key).any(|other| name(text, tape, other) == this)
-    }
-}
-
-fn earlier(tape: &Tape, object: usize, key: usize) -> impl Iterator<Item = usize> {
-    let mut at = object + 1;
-    std::iter::from_fn(move || {
-        let this = at;
-        if this >= key {
-            return None;
-        }
-        at = tape.nodes[this + 1].next as usize;
-        Some(this)
-    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::literal_reference::type_and_id;
 use crate::skim;
 
 /// A Bundle, opened: its entries and the names by which they refer to each other.
@@ -162,7 +163,7 @@ impl Entry {
             Some(end)
         });
         if method == Some("DELETE") {
-            entry.deletes = url.or(entry.full_url.as_deref()).and_then(crate::reference::type_and_id).map(Into::into);
+            entry.deletes = url.or(entry.full_url.as_deref()).and_then(type_and_id).map(Into::into);
         }
         entry
     }

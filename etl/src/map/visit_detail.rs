@@ -1,10 +1,26 @@
 //! Encounter.partOf to `visit_detail`.
 
+use std::borrow::Cow;
+
 use model::fhir::DateTime;
 use model::omop::{NO_MATCHING_CONCEPT, VisitDetail};
 
 use super::draft::Draft;
-use super::visit_occurrence::Stay;
+
+/// What both tables say of an Encounter.
+#[derive(Default)]
+pub struct Stay<'d> {
+    pub person_id: i64,
+    pub concept_id: i32,
+    pub source_value: Option<Cow<'d, str>>,
+    pub type_concept_id: i32,
+    pub provider_id: Option<i64>,
+    pub care_site_id: Option<i64>,
+    pub admitted_from_concept_id: Option<i32>,
+    pub admitted_from_source_value: Option<Cow<'d, str>>,
+    pub discharged_to_concept_id: Option<i32>,
+    pub discharged_to_source_value: Option<Cow<'d, str>>,
+}
 
 /// Writes the row of an Encounter within a visit.
 pub fn push<'d>(

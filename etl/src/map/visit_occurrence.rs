@@ -6,25 +6,11 @@ use model::fhir::{CodeableConcept, DateTime, Encounter, Participant, Reference};
 use model::omop::{NO_MATCHING_CONCEPT, VisitOccurrence};
 use model::vocabulary::{rule, value};
 
+use super::Judgement;
 use super::draft::{Draft, literal};
 use super::event::is_before;
-use super::{Judgement, visit_detail};
+use super::visit_detail::{self, Stay};
 use crate::vocabulary::Priority;
-
-/// What both tables say of an Encounter.
-#[derive(Default)]
-pub struct Stay<'d> {
-    pub person_id: i64,
-    pub concept_id: i32,
-    pub source_value: Option<Cow<'d, str>>,
-    pub type_concept_id: i32,
-    pub provider_id: Option<i64>,
-    pub care_site_id: Option<i64>,
-    pub admitted_from_concept_id: Option<i32>,
-    pub admitted_from_source_value: Option<Cow<'d, str>>,
-    pub discharged_to_concept_id: Option<i32>,
-    pub discharged_to_source_value: Option<Cow<'d, str>>,
-}
 
 /// Maps an Encounter.
 pub fn from_encounter(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray, StringArray,
-    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray,
+    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
@@ -14,7 +14,6 @@ use model::omop::ColumnType;
 
 use super::data_type::{Class, DataType};
 use super::path::Item;
-use super::plan::Column;
 use crate::document::Kind;
 
 /// The types of columns.
@@ -71,6 +70,19 @@ impl ValueType {
             ValueType::DateTime => ColumnType::Datetime.arrow(),
         }
     }
+}
+
+/// A column of a view.
+#[derive(Debug)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// What its values are.
+    pub value_type: ValueType,
+    /// Whether it holds a list.
+    pub collection: bool,
+    /// Whether the definition says its type.
+    pub is_declared: bool,
 }
 
 impl Column {

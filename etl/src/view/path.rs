@@ -8,6 +8,7 @@ mod call;
 mod evaluate;
 mod fold;
 mod function;
+mod infix;
 mod operation;
 mod parse;
 mod token;

@@ -1,6 +1,6 @@
 //! From a definition to a plan: which columns there are, which paths fill them, and for what they are repeated.
 
-use super::column::{Rendering, ValueType};
+use super::column::{Column, Rendering, ValueType};
 use super::data_type::{Class, DataType};
 use super::definition::{ColumnDefinition, Select, Tag, ViewDefinition, is_plain_name};
 use super::path::{Literal, Names, Path};
@@ -17,19 +17,6 @@ pub struct Plan {
     pub criteria: Vec<Path>,
     /// What fills the columns.
     pub root: Node,
-}
-
-/// A column of a view.
-#[derive(Debug)]
-pub struct Column {
-    /// The name.
-    pub name: String,
-    /// What its values are.
-    pub value_type: ValueType,
-    /// Whether it holds a list.
-    pub collection: bool,
-    /// Whether the definition says its type.
-    pub is_declared: bool,
 }
 
 /// Columns that are repeated together.

@@ -3,7 +3,7 @@
 
 use super::person::{Open, Person};
 use crate::host::wellness_interval;
-use crate::module::{Code, EncounterClass, Id};
+use crate::module::{Code, Encounter, EncounterClass, Id};
 use crate::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
 use crate::record;
 
@@ -12,22 +12,57 @@ const OUTPATIENT: f64 = 300.0;
 const URGENT_CARE: f64 = 350.0;
 const EMERGENCY: f64 = 500.0;
 
-/// The host's plan of visits.
-#[derive(Debug)]
-pub(super) struct Scheduler {
-    next_wellness: Moment,
-    /// The wellness visit at which long-term medication was renewed last.
-    pub renewed: Option<u32>,
-    symptoms_seen: f64,
-}
-
-impl Scheduler {
-    pub(super) fn new(birth: Moment) -> Scheduler {
-        Scheduler { next_wellness: birth, renewed: None, symptoms_seen: 0.0 }
-    }
-}
-
 impl Person<'_> {
+    /// Opens an encounter or joins the wellness visit; false while that is not possible.
+    pub(super) fn enter_encounter(
+        &mut self,
+        cursor: usize,
+        state: (usize, usize),
+        encounter: &Encounter,
+        now: Moment,
+    ) -> bool {
+        if encounter.wellness {
+            let Some(open) = self.open.filter(|open| open.owner.is_none()) else { return false };
+            if self.cursors[cursor].used_wellness == Some(open.encounter) {
+                return false;
+            }
+            self.cursors[cursor].in_wellness = Some(open.encounter);
+            self.cursors[cursor].used_wellness = Some(open.encounter);
+            self.renew_chronic_medication(cursor, open.encounter, now);
+        } else {
+            match self.open {
+                Some(open) if open.owner == Some(cursor) => self.close_encounter(now, None),
+                Some(_) => return false,
+                None => {}
+            }
+            let Some(codes) = encounter.codes else { return true };
+            let reason = encounter.reason.as_ref().and_then(|reason| self.reason_codes(state.0, reason));
+            self.open_encounter(Some(cursor), encounter.class, codes, reason, now);
+        }
+        self.cursors[cursor].encounter_state = Some(state);
+        self.diagnose(cursor, state, now);
+        true
+    }
+
+    /// Ends the module's encounter; false under the lock of another one.
+    pub(super) fn end_encounter(&mut self, cursor: usize, discharge: Option<Id>, now: Moment) -> bool {
+        if self.cursors[cursor].in_wellness.take().is_some() {
+            self.cursors[cursor].encounter_state = None;
+            return true;
+        }
+        if let Some(open) = self.open {
+            if open.owner.is_some_and(|owner| owner != cursor) {
+                return false;
+            }
+            if open.owner == Some(cursor) {
+                let class = self.record.encounters[open.encounter as usize].class;
+                self.close_encounter(now, discharge.or(self.default_discharge(class)));
+            }
+        }
+        self.cursors[cursor].encounter_state = None;
+        true
+    }
+
     /// Opens the visit that is due, if nobody else has one open.
     pub(super) fn open_due_visit(&mut self, time: Moment) {
         if self.open.is_some() {

@@ -12,8 +12,6 @@ use crate::random::Stream;
 use crate::record::{Patient, Record};
 use crate::world::World;
 
-use super::encounter::Scheduler;
-
 /// The value of an attribute.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
@@ -116,6 +114,15 @@ pub(super) struct Symptom {
     pub cause: usize,
     pub strength: f64,
     pub addressed: bool,
+}
+
+/// The host's plan of visits.
+#[derive(Debug)]
+pub(super) struct Scheduler {
+    pub next_wellness: Moment,
+    /// The wellness visit at which long-term medication was renewed last.
+    pub renewed: Option<u32>,
+    pub symptoms_seen: f64,
 }
 
 /// One life.
@@ -273,6 +280,12 @@ impl<'w> Person<'w> {
             Some(value) => value,
             None => self.world.vital_signs.value(sign as usize, &self.latent, &self.patient, &self.attributes, time),
         }
+    }
+}
+
+impl Scheduler {
+    fn new(birth: Moment) -> Scheduler {
+        Scheduler { next_wellness: birth, renewed: None, symptoms_seen: 0.0 }
     }
 }
 

@@ -1,73 +1,17 @@
 //! Writes what states do into the record, after the domain constraints have been asked. What a constraint forbids is
-//! not written, or drawn anew, and counted.
+//! not written, and counted.
 
 use super::person::{Entry, Pending, Person, Slot, Value};
-use crate::host::{VITAL_SIGNS, round};
-use crate::module::{
-    ActiveKind, Allergy, DistributionKind, Encounter, EncounterClass, Id, Kind, MedicationOrder, Observation,
-    ObservationValue as Source, Onset, Reason,
-};
+use crate::module::{ActiveKind, Allergy, EncounterClass, Id, Kind, MedicationOrder, Onset, Reason};
 use crate::moment::{DAY, Moment, SECOND};
-use crate::record::{self, ObservationValue, Record};
+use crate::record::{self, Record};
 
-/// Draws before a value outside its plausible range is clamped.
-const REDRAWS: usize = 8;
 /// A condition that lasts longer is a problem and not only the diagnosis of a visit.
 const PROBLEM_AFTER: Moment = 90 * DAY;
 
 impl<'w> Person<'w> {
-    /// Opens an encounter or joins the wellness visit; false while that is not possible.
-    pub(super) fn enter_encounter(
-        &mut self,
-        cursor: usize,
-        state: (usize, usize),
-        encounter: &Encounter,
-        now: Moment,
-    ) -> bool {
-        if encounter.wellness {
-            let Some(open) = self.open.filter(|open| open.owner.is_none()) else { return false };
-            if self.cursors[cursor].used_wellness == Some(open.encounter) {
-                return false;
-            }
-            self.cursors[cursor].in_wellness = Some(open.encounter);
-            self.cursors[cursor].used_wellness = Some(open.encounter);
-            self.renew_chronic_medication(cursor, open.encounter, now);
-        } else {
-            match self.open {
-                Some(open) if open.owner == Some(cursor) => self.close_encounter(now, None),
-                Some(_) => return false,
-                None => {}
-            }
-            let Some(codes) = encounter.codes else { return true };
-            let reason = encounter.reason.as_ref().and_then(|reason| self.reason_codes(state.0, reason));
-            self.open_encounter(Some(cursor), encounter.class, codes, reason, now);
-        }
-        self.cursors[cursor].encounter_state = Some(state);
-        self.diagnose(cursor, state, now);
-        true
-    }
-
-    /// Ends the module's encounter; false under the lock of another one.
-    pub(super) fn end_encounter(&mut self, cursor: usize, discharge: Option<Id>, now: Moment) -> bool {
-        if self.cursors[cursor].in_wellness.take().is_some() {
-            self.cursors[cursor].encounter_state = None;
-            return true;
-        }
-        if let Some(open) = self.open {
-            if open.owner.is_some_and(|owner| owner != cursor) {
-                return false;
-            }
-            if open.owner == Some(cursor) {
-                let class = self.record.encounters[open.encounter as usize].class;
-                self.close_encounter(now, discharge.or(self.default_discharge(class)));
-            }
-        }
-        self.cursors[cursor].encounter_state = None;
-        true
-    }
-
     /// Writes what waited for a visit of this Encounter state.
-    fn diagnose(&mut self, cursor: usize, state: (usize, usize), now: Moment) {
+    pub(super) fn diagnose(&mut self, cursor: usize, state: (usize, usize), now: Moment) {
         let mut kept = Vec::with_capacity(self.pending.len());
         for pending in std::mem::take(&mut self.pending) {
             if (pending.module, pending.target) != state {
@@ -82,7 +26,7 @@ impl<'w> Person<'w> {
         self.pending = kept;
     }
 
-    fn renew_chronic_medication(&mut self, cursor: usize, encounter: u32, now: Moment) {
+    pub(super) fn renew_chronic_medication(&mut self, cursor: usize, encounter: u32, now: Moment) {
         if self.scheduler.renewed == Some(encounter) {
             return;
         }
@@ -326,131 +270,8 @@ impl<'w> Person<'w> {
         }
     }
 
-    /// Writes one observation and returns its place in the record.
-    pub(super) fn observe(
-        &mut self,
-        cursor: usize,
-        module: usize,
-        observation: &Observation,
-        now: Moment,
-    ) -> Option<u32> {
-        let value = self.value(module, observation, now)?;
-        if !self.allowed(observation.codes, now) {
-            return None;
-        }
-        self.latest.insert(self.world.library.codes.text_id(observation.codes), value.clone());
-        let (encounter, time) = self.placed(cursor, now);
-        let range = match observation.category.as_str() {
-            "laboratory" => self.world.reference_range(observation.codes, self.patient.female),
-            _ => None,
-        };
-        self.record.observations.push(record::Observation {
-            codes: observation.codes,
-            category: observation.category.clone(),
-            encounter,
-            time,
-            value,
-            components: Vec::new(),
-            range,
-        });
-        Some(self.record.observations.len() as u32 - 1)
-    }
-
-    pub(super) fn observe_panel(
-        &mut self,
-        cursor: usize,
-        module: usize,
-        codes: Id,
-        category: &str,
-        components: &[Observation],
-        now: Moment,
-    ) {
-        let mut values = Vec::with_capacity(components.len());
-        for component in components {
-            let Some(value) = self.value(module, component, now) else { continue };
-            self.latest.insert(self.world.library.codes.text_id(component.codes), value.clone());
-            values.push((component.codes, value));
-        }
-        if values.is_empty() || !self.allowed(codes, now) {
-            return;
-        }
-        let (encounter, time) = self.placed(cursor, now);
-        self.record.observations.push(record::Observation {
-            codes,
-            category: category.into(),
-            encounter,
-            time,
-            value: ObservationValue::None,
-            components: values,
-            range: None,
-        });
-    }
-
-    pub(super) fn report(
-        &mut self,
-        cursor: usize,
-        module: usize,
-        codes: Id,
-        observations: &[Observation],
-        now: Moment,
-    ) {
-        let results: Vec<u32> =
-            observations.iter().filter_map(|observation| self.observe(cursor, module, observation, now)).collect();
-        let (encounter, time) = self.placed(cursor, now);
-        self.record.reports.push(record::Report { codes, encounter, time, results });
-    }
-
-    /// The value of an observation; none when it takes an attribute that is not set.
-    fn value(&mut self, module: usize, observation: &Observation, now: Moment) -> Option<ObservationValue> {
-        let number = match &observation.value {
-            Source::Code(code) => return Some(ObservationValue::Code(*code)),
-            Source::Text(text) => return Some(ObservationValue::Text(text.clone())),
-            Source::Attribute(attribute) => match &self.attributes[*attribute as usize] {
-                Value::Nil => return None,
-                Value::Number(number) => round(*number, 2),
-                Value::Bool(flag) => return Some(ObservationValue::Text(flag.to_string())),
-                Value::Text(text) => return Some(ObservationValue::Text(text.to_string())),
-                Value::Code(code) => return Some(ObservationValue::Code(*code)),
-                Value::Entry(entry) => {
-                    let list = self.slots[entry.0 as usize].codes;
-                    return Some(ObservationValue::Code(self.world.library.codes.lists()[list as usize][0]));
-                }
-            },
-            Source::VitalSign(sign) => {
-                let value = self.vital_sign(*sign, now);
-                if (*sign as usize) < VITAL_SIGNS.len() { value } else { round(value, 1) }
-            }
-            Source::Drawn(distribution) => {
-                let decimals = decimals(&distribution.kind);
-                let draw = |stream: &mut crate::random::Stream| round(distribution.draw(stream), decimals);
-                let mut value = draw(self.stream(module));
-                if let Some((low, high)) = self.world.constraints.range(observation.codes, observation.unit.as_deref())
-                {
-                    let mut left = REDRAWS;
-                    while !(low..=high).contains(&value) && left > 0 {
-                        value = draw(self.stream(module));
-                        left -= 1;
-                    }
-                    if left < REDRAWS {
-                        self.enforced("value redrawn");
-                    }
-                }
-                value
-            }
-        };
-        let number = match self.world.constraints.range(observation.codes, observation.unit.as_deref()) {
-            Some((low, high)) if !(low..=high).contains(&number) => {
-                self.enforced("value clamped");
-                number.clamp(low, high)
-            }
-            _ => number,
-        };
-        // A negative zero is written as 0 and would not be read back as itself.
-        Some(ObservationValue::Quantity(number + 0.0, observation.unit.clone()))
-    }
-
     /// Asks the constraints on age, sex and co-occurrence; counts a refusal.
-    fn allowed(&mut self, codes: Id, now: Moment) -> bool {
+    pub(super) fn allowed(&mut self, codes: Id, now: Moment) -> bool {
         let world = self.world;
         let age = self.age(now);
         let has = |texts: &[Id]| {
@@ -469,7 +290,7 @@ impl<'w> Person<'w> {
         }
     }
 
-    fn enforced(&mut self, name: &str) {
+    pub(super) fn enforced(&mut self, name: &str) {
         match self.enforced.get_mut(name) {
             Some(count) => *count += 1,
             None => {
@@ -486,7 +307,7 @@ impl<'w> Person<'w> {
         slot.filter(|slot| self.slots[*slot as usize].kind == ActiveKind::Condition)
     }
 
-    fn reason_codes(&self, module: usize, reason: &Reason) -> Option<Id> {
+    pub(super) fn reason_codes(&self, module: usize, reason: &Reason) -> Option<Id> {
         if let Some(slot) = self.reason_slot(module, reason) {
             return Some(self.slots[slot as usize].codes);
         }
@@ -520,21 +341,5 @@ impl<'w> Person<'w> {
             condition.problem |= condition.abatement.is_none_or(|end| end - condition.onset > PROBLEM_AFTER);
         }
         record
-    }
-}
-
-/// How exactly a drawn value is written.
-fn decimals(kind: &DistributionKind) -> u32 {
-    let width = match kind {
-        DistributionKind::Exact(_) => return 4,
-        DistributionKind::Uniform(low, high) => high - low,
-        DistributionKind::Gaussian { deviation, .. } => deviation * 4.0,
-        DistributionKind::Exponential(mean) => *mean,
-        DistributionKind::Triangular { min, max, .. } => max - min,
-    };
-    match width {
-        width if width >= 10.0 => 1,
-        width if width >= 0.5 => 2,
-        _ => 3,
     }
 }

@@ -3,11 +3,12 @@
 
 use serde::Deserialize;
 
-use super::vital_sign::{Latent, VitalSigns};
+use super::latent::Latent;
+use super::vital_sign::VitalSigns;
 use crate::Error;
+use crate::data_table::data_table;
 use crate::engine::Value;
 use crate::module::{Id, Library};
-use crate::population::data_table;
 use crate::random::exp;
 
 #[derive(Debug, Deserialize)]

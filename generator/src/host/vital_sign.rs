@@ -5,14 +5,14 @@
 //! autoregressive process over weeks with the same correlations, says how the week deviates. Both become units through
 //! the quartiles of the population.
 
-use serde::Deserialize;
-
+use super::analyte::{self, Analyte, Effect};
+use super::growth::GrowthChart;
+use super::latent::Latent;
 use crate::Error;
 use crate::engine::Value;
 use crate::module::{Id, Library};
 use crate::moment::{Moment, WEEK, age_exact};
-use crate::population::data_table;
-use crate::random::{bits_at, exp, ln, normal_at, power, stream_key};
+use crate::random::{bits_at, normal_at, power, stream_key};
 use crate::record::Patient;
 
 /// The names that modules may use.
@@ -52,74 +52,10 @@ pub const VITAL_SIGNS: &[&str] = &[
     "FEV1/FVC",
 ];
 
-/// Upper quartile of the standard normal distribution.
-const QUARTILE: f64 = 0.674_489_750_196_081_7;
-/// Correlation of a deviation with that of the week before, and how many weeks are remembered.
-const WEEK_TO_WEEK: f64 = 0.6;
-const WEEKS: i64 = 8;
 /// Nobody stands further out than this.
 const FURTHEST: f64 = 3.3;
 /// How much higher than average people with diabetes stand before the disease counts.
 const DIABETES_SELECTION: f64 = 0.8;
-
-#[derive(Debug, Deserialize)]
-struct AnalyteRow {
-    analyte: String,
-    sex: String,
-    group: String,
-    q1: f64,
-    median: f64,
-    q3: f64,
-    scale: String,
-    slope_young: f64,
-    slope_old: f64,
-    between: f64,
-    decimals: u32,
-    lowest: f64,
-    highest: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct CorrelationRow {
-    first: String,
-    second: String,
-    r: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct ChildRow {
-    analyte: String,
-    at_0: f64,
-    at_1: f64,
-    at_3: f64,
-    at_6: f64,
-    at_10: f64,
-    at_14: f64,
-    at_18: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct EffectRow {
-    analyte: String,
-    attribute: String,
-    operation: String,
-    amount: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Growth {
-    age: f64,
-    height_male: f64,
-    height_female: f64,
-    weight_male: f64,
-    weight_female: f64,
-    bmi_male: Option<f64>,
-    bmi_female: Option<f64>,
-    head_male: f64,
-    head_female: f64,
-}
-
-const CHILD_AGES: [f64; 7] = [0.0, 1.0, 3.0, 6.0, 10.0, 14.0, 18.0];
 
 /// The tables behind the values.
 #[derive(Debug)]
@@ -128,65 +64,8 @@ pub struct VitalSigns {
     analytes: Vec<Analyte>,
     /// For each vital sign its analyte.
     analyte_of: Vec<Option<usize>>,
-    growth: Vec<Growth>,
+    growth: GrowthChart,
     diabetes: Id,
-}
-
-#[derive(Debug)]
-struct Analyte {
-    name: String,
-    /// By sex, without and with diabetes.
-    spread: [[Option<Spread>; 2]; 2],
-    slope_young: [f64; 2],
-    slope_old: [f64; 2],
-    between: f64,
-    decimals: u32,
-    bounds: (f64, f64),
-    child: Option<[f64; 7]>,
-    effects: Vec<(Id, Effect)>,
-    /// Non-zero entries of its row of the Cholesky factor.
-    mixture: Vec<(usize, f64)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Spread {
-    q1: f64,
-    median: f64,
-    q3: f64,
-    log: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Effect {
-    Add(f64),
-    Multiply(f64),
-}
-
-/// Where one person stands.
-#[derive(Clone, Debug)]
-pub struct Latent {
-    person: Vec<f64>,
-    noise: Vec<u64>,
-    pain: u64,
-}
-
-impl Latent {
-    /// The person's standing in an analyte, in standard deviations.
-    pub fn person(&self, analyte: usize) -> f64 {
-        self.person[analyte]
-    }
-}
-
-impl Spread {
-    fn value(self, standing: f64) -> f64 {
-        let side = if standing < 0.0 { self.q1 } else { self.q3 };
-        let share = standing.abs() / QUARTILE;
-        if self.log {
-            exp(ln(self.median) + ln(side / self.median) * share)
-        } else {
-            self.median + (side - self.median) * share
-        }
-    }
 }
 
 impl VitalSigns {
@@ -195,83 +74,19 @@ impl VitalSigns {
     /// # Errors
     /// When a table contradicts itself.
     pub fn new(library: &mut Library) -> Result<VitalSigns, Error> {
-        let rows: Vec<AnalyteRow> = data_table!("analyte")?;
-        let mut analytes: Vec<Analyte> = Vec::new();
-        for row in &rows {
-            let sex = usize::from(row.sex == "F");
-            if analytes.last().is_none_or(|analyte| analyte.name != row.analyte) {
-                analytes.push(Analyte::new(row));
-            }
-            if let Some(analyte) = analytes.last_mut() {
-                let spread = Spread { q1: row.q1, median: row.median, q3: row.q3, log: row.scale == "log" };
-                analyte.spread[sex][usize::from(row.group == "diabetes")] = Some(spread);
-                if row.group == "all" {
-                    analyte.slope_young[sex] = row.slope_young;
-                    analyte.slope_old[sex] = row.slope_old;
-                }
-            }
-        }
+        let analytes = analyte::read(library)?;
         let analyte_of =
             VITAL_SIGNS.iter().map(|name| analytes.iter().position(|analyte| analyte.name == *name)).collect();
         let diabetes = library.attributes.intern("diabetes");
-        let mut vital_signs = VitalSigns { analytes, analyte_of, growth: data_table!("growth")?, diabetes };
-        vital_signs.read_children()?;
-        vital_signs.read_effects(library)?;
-        vital_signs.read_correlations()?;
-        Ok(vital_signs)
-    }
-
-    fn read_children(&mut self) -> Result<(), Error> {
-        let rows: Vec<ChildRow> = data_table!("child")?;
-        for row in rows {
-            let index = self.latent_index(&row.analyte)?;
-            self.analytes[index].child =
-                Some([row.at_0, row.at_1, row.at_3, row.at_6, row.at_10, row.at_14, row.at_18]);
-        }
-        Ok(())
-    }
-
-    fn read_effects(&mut self, library: &mut Library) -> Result<(), Error> {
-        let rows: Vec<EffectRow> = data_table!("effect")?;
-        for row in rows {
-            let effect = match row.operation.as_str() {
-                "add" => Effect::Add(row.amount),
-                "multiply" => Effect::Multiply(row.amount),
-                other => {
-                    return Err(Error::Data { table: "effect", message: format!("`{other}` is no operation") });
-                }
-            };
-            let index = self.latent_index(&row.analyte)?;
-            self.analytes[index].effects.push((library.attributes.intern(&row.attribute), effect));
-        }
-        Ok(())
-    }
-
-    fn read_correlations(&mut self) -> Result<(), Error> {
-        let rows: Vec<CorrelationRow> = data_table!("correlation")?;
-        let count = self.analytes.len();
-        let mut matrix = vec![vec![0.0; count]; count];
-        for (index, row) in matrix.iter_mut().enumerate() {
-            row[index] = 1.0;
-        }
-        for row in rows {
-            let (first, second) = (self.latent_index(&row.first)?, self.latent_index(&row.second)?);
-            matrix[first][second] = row.r;
-            matrix[second][first] = row.r;
-        }
-        for (index, row) in cholesky(&matrix)?.into_iter().enumerate() {
-            self.analytes[index].mixture =
-                row.into_iter().enumerate().filter(|(_, weight)| weight.abs() > 1e-12).collect();
-        }
-        Ok(())
+        Ok(VitalSigns { analytes, analyte_of, growth: GrowthChart::new()?, diabetes })
     }
 
     /// Place of an analyte in the latent vector.
+    ///
+    /// # Errors
+    /// There is no such analyte.
     pub fn latent_index(&self, name: &str) -> Result<usize, Error> {
-        self.analytes
-            .iter()
-            .position(|analyte| analyte.name == name)
-            .ok_or_else(|| Error::Data { table: "analyte", message: format!("there is no analyte `{name}`") })
+        analyte::index_of(&self.analytes, name)
     }
 
     /// Variance of a weighted sum of standings.
@@ -314,7 +129,7 @@ impl VitalSigns {
                 round(of("Weight") / (height * height), 1)
             }
             "Head Circumference" => {
-                let median = self.grown(age, |row| if patient.female { row.head_female } else { row.head_male });
+                let median = self.growth.at(age, |row| if patient.female { row.head_female } else { row.head_male });
                 round(median * (1.0 + 0.022 * self.standing_of("Head Circumference", latent)), 1)
             }
             "Pain Severity" => {
@@ -376,7 +191,7 @@ impl VitalSigns {
         let sex = usize::from(patient.female);
         let mut standing = analyte.between.sqrt() * latent.person[index];
         if analyte.between < 1.0 {
-            standing += (1.0 - analyte.between).sqrt() * self.deviation(analyte, latent, time.div_euclid(WEEK));
+            standing += (1.0 - analyte.between).sqrt() * latent.deviation(&analyte.mixture, time.div_euclid(WEEK));
         }
         let [all, with_diabetes] = analyte.spread[sex];
         let Some(all) = all else { return 0.0 };
@@ -393,18 +208,13 @@ impl VitalSigns {
             analyte.slope_young[sex] * (age.clamp(18.0, 50.0) - 50.0)
                 + analyte.slope_old[sex] * (age.clamp(60.0, 95.0) - 60.0)
         };
-        match (&analyte.child, age < 18.0) {
-            (Some(child), true) => {
+        match analyte.of_child(age) {
+            Some(child) if age < 18.0 => {
                 let adult = spread.value(standing) / spread.median;
-                interpolate(&CHILD_AGES, child, age) * (1.0 + 0.7 * (adult - 1.0))
+                child * (1.0 + 0.7 * (adult - 1.0))
             }
             _ => spread.value(standing) + slope(age),
         }
-    }
-
-    /// How a week deviates from the person's usual value.
-    fn deviation(&self, analyte: &Analyte, latent: &Latent, week: i64) -> f64 {
-        analyte.mixture.iter().map(|(column, share)| share * autoregressive(latent.noise[*column], week)).sum()
     }
 
     fn height(&self, latent: &Latent, patient: &Patient, age: f64) -> f64 {
@@ -421,8 +231,8 @@ impl VitalSigns {
         if age >= 20.0 {
             return adult + shrinking;
         }
-        let median = self.grown(age, |row| if patient.female { row.height_female } else { row.height_male });
-        let grown = self.grown(20.0, |row| if patient.female { row.height_female } else { row.height_male });
+        let median = self.growth.at(age, |row| if patient.female { row.height_female } else { row.height_male });
+        let grown = self.growth.at(20.0, |row| if patient.female { row.height_female } else { row.height_male });
         // At twenty the curve meets the adult height.
         let meets = 1.0 + (spread.median / grown - 1.0) * age / 20.0;
         median * meets * (1.0 + 0.9 * (adult / spread.median - 1.0) + 0.1 * (adult / spread.median - 1.0) * age / 20.0)
@@ -436,10 +246,10 @@ impl VitalSigns {
         }
         let standing = latent.person[index].clamp(-FURTHEST, FURTHEST);
         if age < 2.0 {
-            let median = self.grown(age, |row| if patient.female { row.weight_female } else { row.weight_male });
+            let median = self.growth.at(age, |row| if patient.female { row.weight_female } else { row.weight_male });
             return median * (1.0 + 0.08 * standing + 0.05 * self.standing_of("Height", latent)).max(0.6);
         }
-        let median = self.grown(age, |row| {
+        let median = self.growth.at(age, |row| {
             let bmi = if patient.female { row.bmi_female } else { row.bmi_male };
             bmi.unwrap_or(16.5)
         });
@@ -449,43 +259,6 @@ impl VitalSigns {
         let share = ((age - 2.0) / 18.0).clamp(0.0, 1.0);
         median * power(adult / grown, 0.15 + 0.85 * share) * height * height
     }
-
-    fn grown(&self, age: f64, value: impl Fn(&Growth) -> f64) -> f64 {
-        let above = self.growth.partition_point(|row| row.age <= age);
-        if above == 0 || above == self.growth.len() {
-            return self.growth.get(above.saturating_sub(1)).map_or(0.0, value);
-        }
-        let (low, high) = (&self.growth[above - 1], &self.growth[above]);
-        value(low) + (value(high) - value(low)) * (age - low.age) / (high.age - low.age)
-    }
-}
-
-impl Analyte {
-    fn new(row: &AnalyteRow) -> Analyte {
-        Analyte {
-            name: row.analyte.clone(),
-            spread: [[None; 2]; 2],
-            slope_young: [0.0; 2],
-            slope_old: [0.0; 2],
-            between: row.between,
-            decimals: row.decimals,
-            bounds: (row.lowest, row.highest),
-            child: None,
-            effects: Vec::new(),
-            mixture: Vec::new(),
-        }
-    }
-}
-
-/// An autoregressive process of unit variance at a week, without having to run through the weeks before.
-fn autoregressive(key: u64, week: i64) -> f64 {
-    let (mut sum, mut squares, mut weight) = (0.0, 0.0, 1.0);
-    for back in 0..WEEKS {
-        sum += weight * normal_at(key, (week - back) as u64);
-        squares += weight * weight;
-        weight *= WEEK_TO_WEEK;
-    }
-    sum / squares.sqrt()
 }
 
 /// CKD-EPI 2021 for adults, the bedside Schwartz formula for children.
@@ -496,36 +269,6 @@ fn glomerular_filtration(creatinine: f64, age: f64, height: f64, female: bool) -
     let (kappa, alpha, factor) = if female { (0.7, -0.241, 1.012) } else { (0.9, -0.302, 1.0) };
     let ratio: f64 = creatinine / kappa;
     142.0 * power(ratio.min(1.0), alpha) * power(ratio.max(1.0), -1.2) * power(0.9938, age) * factor
-}
-
-fn interpolate(ages: &[f64; 7], values: &[f64; 7], age: f64) -> f64 {
-    let above = ages.partition_point(|known| *known <= age);
-    if above == 0 || above == ages.len() {
-        return values[above.saturating_sub(1).min(6)];
-    }
-    let share = (age - ages[above - 1]) / (ages[above] - ages[above - 1]);
-    values[above - 1] + (values[above] - values[above - 1]) * share
-}
-
-fn cholesky(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, Error> {
-    let count = matrix.len();
-    let mut factor = vec![vec![0.0; count]; count];
-    for row in 0..count {
-        for column in 0..=row {
-            let sum: f64 = (0..column).map(|inner| factor[row][inner] * factor[column][inner]).sum();
-            if row == column {
-                let rest = matrix[row][row] - sum;
-                if rest <= 0.0 {
-                    let message = "the correlations contradict each other".into();
-                    return Err(Error::Data { table: "correlation", message });
-                }
-                factor[row][row] = rest.sqrt();
-            } else {
-                factor[row][column] = (matrix[row][column] - sum) / factor[column][column];
-            }
-        }
-    }
-    Ok(factor)
 }
 
 /// Rounds to decimals, so that the number prints short; adding zero turns a negative zero into zero.
@@ -640,15 +383,5 @@ mod tests {
         attributes[library.attributes.get("hyperlipidemia_treated").unwrap() as usize] = Value::Bool(true);
         let after = signs.value(sign, &latent, &patient, &attributes, time);
         assert!((after / before - 0.66).abs() < 0.02);
-    }
-
-    #[test]
-    fn weeks_resemble_each_other() {
-        let pairs: Vec<(f64, f64)> = (0..20_000)
-            .map(|key| (autoregressive(bits_at(key, 0), 100), autoregressive(bits_at(key, 0), 101)))
-            .collect();
-        let (first, second): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-        assert!((correlation(&first, &second) - WEEK_TO_WEEK).abs() < 0.03);
-        assert!((first.iter().map(|x| x * x).sum::<f64>() / 20_000.0 - 1.0).abs() < 0.03);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::field::Fields;
-use super::logic::{By, Operand, Operator};
-use super::state::{ConstantValue, Reason};
+use super::logic::{By, ConstantValue, Operand, Operator};
+use super::state::Reason;
 use super::{Code, Id, Library};
 use crate::Error;
 

@@ -3,7 +3,7 @@
 use super::bind::Binder;
 use super::distribution::{Distribution, Duration, Kind as DistributionKind, Unit};
 use super::field::Fields;
-use super::logic::Condition;
+use super::logic::{Condition, ConstantValue};
 use super::state::*;
 use crate::Error;
 

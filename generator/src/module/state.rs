@@ -2,20 +2,7 @@
 
 use super::Id;
 use super::distribution::{Distribution, Duration};
-use super::logic::{By, Condition};
-
-/// A literal of a module.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ConstantValue {
-    /// A boolean.
-    Bool(bool),
-    /// A number.
-    Number(f64),
-    /// A text.
-    Text(std::sync::Arc<str>),
-    /// A code.
-    Code(Id),
-}
+use super::logic::{By, Condition, ConstantValue};
 
 /// One state.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 mod clinical;
 mod concept;
 mod demographic;
+mod event;
 
 use chrono::NaiveDate;
 use model::omop::key::omop_key;

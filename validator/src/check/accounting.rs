@@ -5,10 +5,10 @@ use datafusion::prelude::SessionContext;
 use model::quality::{Category, Check, UNREADABLE};
 
 use super::{Scope, clinical_tables};
-use crate::answer::{Row, rows};
 use crate::contents::Contents;
 use crate::error::Result;
 use crate::question::{self, DigestCheck, Known, Question, query_check, within};
+use crate::row::{Row, rows};
 
 /// The run whose accounting is judged: this one, or the latest that read input when this one only validates.
 pub(crate) async fn accounting_run(

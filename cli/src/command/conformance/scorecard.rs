@@ -7,8 +7,10 @@ use clap::Args;
 use validator::{Scorecard, Standing, Verdict};
 
 use super::manifest;
-use crate::command::{Format, Global, Outcome, etl, existing_lake};
+use crate::call::{Outcome, existing_lake};
+use crate::command::etl;
 use crate::config::Config;
+use crate::global::{Format, Global};
 use crate::output;
 
 #[derive(Args)]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::command::{Format, Global, Outcome};
+use crate::call::Outcome;
+use crate::global::{Format, Global};
 use crate::output;
 
 #[derive(Args)]

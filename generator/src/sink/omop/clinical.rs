@@ -4,45 +4,15 @@ use std::borrow::Cow;
 
 use chrono::{Days, NaiveDate};
 use model::omop::key::era_key;
-use model::omop::{
-    ConditionEra, ConditionOccurrence, DrugExposure, Measurement, NO_MATCHING_CONCEPT, Observation,
-    ProcedureOccurrence, VisitOccurrence,
-};
+use model::omop::{ConditionEra, NO_MATCHING_CONCEPT, Observation, VisitOccurrence};
 use model::vocabulary::{rule, value};
 
-use super::concept::{Meaning, unit};
+use super::concept::Meaning;
+use super::event::{Drug, Event};
 use super::{Observed, OmopSink, When};
 use crate::module::Id;
 use crate::record::{ObservationValue, Record, Selection, sig};
 use crate::sink::fhir::{class_code, interpretation};
-use crate::sink::json::write_number;
-
-/// What every event row has, whatever its table.
-struct Event<'a> {
-    resource_type: &'static str,
-    id: uuid::Uuid,
-    codes: Id,
-    part: String,
-    encounter: Option<u32>,
-    type_concept_id: i32,
-    start: When,
-    end: Option<When>,
-    value: &'a ObservationValue,
-    range: Option<(Option<f64>, Option<f64>)>,
-    interpretation: Option<&'static str>,
-    drug: Option<Drug>,
-    status: Option<i32>,
-    status_source: Option<&'static str>,
-}
-
-#[derive(Default)]
-struct Drug {
-    end: Option<When>,
-    days_supply: Option<i32>,
-    refills: Option<i32>,
-    sig: Option<String>,
-    lot: Option<String>,
-}
 
 impl OmopSink<'_> {
     pub(super) fn visits(&mut self, record: &Record, selection: &Selection, observed: &mut Observed) {
@@ -248,7 +218,7 @@ impl OmopSink<'_> {
         self.concepts.of(self.concepts.deciding(&self.world.library.codes, codes))
     }
 
-    fn deciding_code(&self, codes: Id) -> String {
+    pub(super) fn deciding_code(&self, codes: Id) -> String {
         let code = self.concepts.deciding(&self.world.library.codes, codes);
         self.world.library.codes.code(code).code.clone()
     }
@@ -324,163 +294,6 @@ impl OmopSink<'_> {
             }
         }
     }
-
-    #[allow(clippy::too_many_arguments, reason = "one row and where it stands among its siblings")]
-    fn row(
-        &mut self,
-        record: &Record,
-        event: &Event<'_>,
-        meaning: &Meaning,
-        concept: i32,
-        table: &'static str,
-        with_value: bool,
-        seen: &mut Vec<&'static str>,
-    ) {
-        let part = if seen.contains(&table) { format!("{}/{concept}", event.part) } else { event.part.clone() };
-        seen.push(table);
-        let key = self.key(event.resource_type, event.id, table, &part);
-        let person_id = self.person_id(record);
-        let provider_id = self.provider_id(record, event.encounter);
-        let visit_occurrence_id = self.visit_id(record, event.encounter);
-        let source_value: Option<Cow<'_, str>> = Some(self.deciding_code(event.codes).into());
-        let value = if with_value { self.value_columns(event.value, meaning.value) } else { Value::default() };
-        let range = event.range.filter(|_| with_value);
-        let unit = value.unit.map(unit);
-        match table {
-            "condition_occurrence" => self.add(ConditionOccurrence {
-                condition_occurrence_id: key,
-                person_id,
-                condition_concept_id: concept,
-                condition_start_date: event.start.date,
-                condition_start_datetime: Some(event.start.datetime),
-                condition_end_date: event.end.map(|end| end.date),
-                condition_end_datetime: event.end.map(|end| end.datetime),
-                condition_type_concept_id: event.type_concept_id,
-                condition_status_concept_id: event.status,
-                condition_status_source_value: event.status_source.map(Cow::Borrowed),
-                provider_id,
-                visit_occurrence_id,
-                condition_source_value: source_value,
-                condition_source_concept_id: Some(meaning.source_concept_id()),
-                ..ConditionOccurrence::default()
-            }),
-            "procedure_occurrence" => self.add(ProcedureOccurrence {
-                procedure_occurrence_id: key,
-                person_id,
-                procedure_concept_id: concept,
-                procedure_date: event.start.date,
-                procedure_datetime: Some(event.start.datetime),
-                procedure_end_date: event.end.map(|end| end.date),
-                procedure_end_datetime: event.end.map(|end| end.datetime),
-                procedure_type_concept_id: event.type_concept_id,
-                provider_id,
-                visit_occurrence_id,
-                procedure_source_value: source_value,
-                procedure_source_concept_id: Some(meaning.source_concept_id()),
-                ..ProcedureOccurrence::default()
-            }),
-            "drug_exposure" => {
-                let none = Drug::default();
-                let drug = event.drug.as_ref().unwrap_or(&none);
-                let end = drug.end.unwrap_or(event.start);
-                self.add(DrugExposure {
-                    drug_exposure_id: key,
-                    person_id,
-                    drug_concept_id: concept,
-                    drug_exposure_start_date: event.start.date,
-                    drug_exposure_start_datetime: Some(event.start.datetime),
-                    drug_exposure_end_date: end.date,
-                    drug_exposure_end_datetime: Some(end.datetime),
-                    drug_type_concept_id: event.type_concept_id,
-                    refills: drug.refills,
-                    days_supply: drug.days_supply,
-                    sig: drug.sig.as_deref().map(Cow::Borrowed),
-                    lot_number: drug.lot.as_deref().map(Cow::Borrowed),
-                    provider_id,
-                    visit_occurrence_id,
-                    drug_source_value: source_value,
-                    drug_source_concept_id: Some(meaning.source_concept_id()),
-                    ..DrugExposure::default()
-                });
-            }
-            "measurement" => self.add(Measurement {
-                measurement_id: key,
-                person_id,
-                measurement_concept_id: concept,
-                measurement_date: event.start.date,
-                measurement_datetime: Some(event.start.datetime),
-                measurement_type_concept_id: event.type_concept_id,
-                value_as_number: value.number,
-                value_as_concept_id: value.concept,
-                unit_concept_id: unit,
-                range_low: range.and_then(|range| range.0),
-                range_high: range.and_then(|range| range.1),
-                provider_id,
-                visit_occurrence_id,
-                measurement_source_value: source_value,
-                measurement_source_concept_id: Some(meaning.source_concept_id()),
-                unit_source_value: value.unit.map(Cow::Borrowed),
-                value_source_value: value.source.map(Cow::Owned),
-                ..Measurement::default()
-            }),
-            _ => self.add(Observation {
-                observation_id: key,
-                person_id,
-                observation_concept_id: concept,
-                observation_date: event.start.date,
-                observation_datetime: Some(event.start.datetime),
-                observation_type_concept_id: event.type_concept_id,
-                value_as_number: value.number,
-                value_as_string: value.text.map(Cow::Owned),
-                value_as_concept_id: value.concept,
-                qualifier_concept_id: event.interpretation.and_then(|code| self::value("interpretation", code)),
-                qualifier_source_value: event.interpretation.map(Cow::Borrowed),
-                unit_concept_id: unit,
-                provider_id,
-                visit_occurrence_id,
-                observation_source_value: source_value,
-                observation_source_concept_id: Some(meaning.source_concept_id()),
-                unit_source_value: value.unit.map(Cow::Borrowed),
-                value_source_value: value.source.map(Cow::Owned),
-                ..Observation::default()
-            }),
-        }
-    }
-
-    fn value_columns<'v>(&self, value: &'v ObservationValue, mapped: Option<i32>) -> Value<'v> {
-        match value {
-            ObservationValue::None => Value { concept: mapped, ..Value::default() },
-            ObservationValue::Quantity(number, unit) => {
-                let mut text = Vec::new();
-                write_number(*number, &mut text);
-                Value {
-                    number: Some(*number),
-                    unit: unit.as_deref(),
-                    concept: mapped,
-                    source: Some(String::from_utf8_lossy(&text).into_owned()),
-                    ..Value::default()
-                }
-            }
-            ObservationValue::Code(code) => Value {
-                concept: Some(self.concepts.of(*code).answer()),
-                source: Some(self.world.library.codes.code(*code).code.clone()),
-                ..Value::default()
-            },
-            ObservationValue::Text(text) => {
-                Value { text: Some(cut(text, 60)), source: Some(cut(text, 50)), concept: mapped, ..Value::default() }
-            }
-        }
-    }
-}
-
-/// The value columns of a measurement or observation.
-#[derive(Default)]
-struct Value<'v> {
-    number: Option<f64>,
-    unit: Option<&'v str>,
-    concept: Option<i32>,
-    text: Option<String>,
-    source: Option<String>,
 }
 
 fn table_of(domain: &str) -> Option<&'static str> {
@@ -492,8 +305,4 @@ fn table_of(domain: &str) -> Option<&'static str> {
         "Drug" => "drug_exposure",
         _ => return None,
     })
-}
-
-fn cut(text: &str, length: usize) -> String {
-    text.chars().take(length).collect()
 }

@@ -1,0 +1,62 @@
+//! The member names of one object: none may stand twice.
+
+use std::collections::HashSet;
+
+use super::{Kind, Tape};
+
+/// Above so many members an object's names are checked with a set.
+const FEW_MEMBERS: usize = 64;
+
+/// The member names of one object: a 64-bit sieve first, an exact look only where the sieve hits.
+#[derive(Default)]
+pub struct Names {
+    sieve: u64,
+    count: usize,
+    all: HashSet<String>,
+}
+
+impl Names {
+    /// Adds the name at `key`; true when the object has it already.
+    pub fn repeat(&mut self, text: &str, tape: &Tape, object: usize, key: usize) -> bool {
+        let this = name(text, tape, key);
+        let slot = tape.nodes[key].next.wrapping_mul(0x9e37_79b1) >> 26;
+        let bit = 1_u64 << slot;
+        let hit = self.sieve & bit != 0;
+        self.sieve |= bit;
+        self.count += 1;
+        if self.count > FEW_MEMBERS {
+            if self.all.is_empty() {
+                self.all.extend(earlier(tape, object, key).map(|other| name(text, tape, other).to_owned()));
+            }
+            return !self.all.insert(this.to_owned());
+        }
+        hit && earlier(tape, object, key).any(|other| name(text, tape, other) == this)
+    }
+}
+
+/// Length and three bytes of a member's name: names that differ in it need not be compared.
+pub fn fingerprint(name: &[u8]) -> u32 {
+    let byte = |at: usize| name.get(at).copied().unwrap_or_default();
+    let last = name.len().saturating_sub(1);
+    u32::from_le_bytes([name.len() as u8, byte(0), byte(name.len() / 2), byte(last)])
+}
+
+/// The name at `key`.
+pub fn name<'n>(text: &'n str, tape: &'n Tape, key: usize) -> &'n str {
+    let node = tape.nodes[key];
+    let from = if node.kind == Kind::Escaped { tape.unescaped.as_str() } else { text };
+    &from[node.start as usize..node.end as usize]
+}
+
+/// The names before `key` in the object.
+fn earlier(tape: &Tape, object: usize, key: usize) -> impl Iterator<Item = usize> {
+    let mut at = object + 1;
+    std::iter::from_fn(move || {
+        let this = at;
+        if this >= key {
+            return None;
+        }
+        at = tape.nodes[this + 1].next as usize;
+        Some(this)
+    })
+}

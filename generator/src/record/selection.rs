@@ -1,0 +1,83 @@
+//! The part of a record that is written, so that every reference in it resolves.
+
+use super::Record;
+use crate::moment::Moment;
+
+/// Which entries of a [`Record`] are written.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Indexes of encounters, and so on; all ascending.
+    pub encounters: Vec<u32>,
+    /// Conditions.
+    pub conditions: Vec<u32>,
+    /// Allergies.
+    pub allergies: Vec<u32>,
+    /// Medication orders.
+    pub medications: Vec<u32>,
+    /// Procedures.
+    pub procedures: Vec<u32>,
+    /// Observations.
+    pub observations: Vec<u32>,
+    /// Reports.
+    pub reports: Vec<u32>,
+    /// Vaccines.
+    pub immunizations: Vec<u32>,
+}
+
+impl Record {
+    /// Chooses what is written when history begins at `from`.
+    ///
+    /// An event is written when it happens inside the window; a condition or a medication also when it is still active
+    /// then; allergies always. An encounter is written when it begins inside the window or when something written
+    /// refers to it, so that every reference resolves. A report follows its results.
+    pub fn select(&self, from: Moment) -> Selection {
+        let pick = |keep: &dyn Fn(usize) -> bool, count: usize| -> Vec<u32> {
+            (0..count).filter(|index| keep(*index)).map(|index| index as u32).collect()
+        };
+        let mut selection = Selection {
+            encounters: Vec::new(),
+            conditions: pick(
+                &|index| {
+                    let condition = &self.conditions[index];
+                    condition.recorded >= from || condition.abatement.is_none_or(|end| end >= from)
+                },
+                self.conditions.len(),
+            ),
+            allergies: pick(&|_| true, self.allergies.len()),
+            medications: pick(
+                &|index| {
+                    let medication = &self.medications[index];
+                    medication.start >= from || medication.end.is_none_or(|end| end >= from)
+                },
+                self.medications.len(),
+            ),
+            procedures: pick(&|index| self.procedures[index].start >= from, self.procedures.len()),
+            observations: pick(&|index| self.observations[index].time >= from, self.observations.len()),
+            reports: pick(&|index| self.reports[index].time >= from, self.reports.len()),
+            immunizations: pick(&|index| self.immunizations[index].time >= from, self.immunizations.len()),
+        };
+        for medication in &selection.medications {
+            if let Some(reason) = self.medications[*medication as usize].reason {
+                selection.conditions.push(reason);
+            }
+        }
+        selection.conditions.sort_unstable();
+        selection.conditions.dedup();
+        let mut encounters: Vec<bool> = self.encounters.iter().map(|encounter| encounter.start >= from).collect();
+        let mut refer = |encounter: Option<u32>| {
+            if let Some(encounter) = encounter {
+                encounters[encounter as usize] = true;
+            }
+        };
+        let at = |index: &u32| *index as usize;
+        selection.conditions.iter().for_each(|index| refer(self.conditions[at(index)].encounter));
+        selection.allergies.iter().for_each(|index| refer(self.allergies[at(index)].encounter));
+        selection.medications.iter().for_each(|index| refer(self.medications[at(index)].encounter));
+        selection.procedures.iter().for_each(|index| refer(self.procedures[at(index)].encounter));
+        selection.observations.iter().for_each(|index| refer(self.observations[at(index)].encounter));
+        selection.reports.iter().for_each(|index| refer(self.reports[at(index)].encounter));
+        selection.immunizations.iter().for_each(|index| refer(self.immunizations[at(index)].encounter));
+        selection.encounters = pick(&|index| encounters[index], self.encounters.len());
+        selection
+    }
+}
