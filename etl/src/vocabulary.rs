@@ -4,12 +4,15 @@
 //! starter that is compiled in, and then answers every look-up from memory. A vocabulary that cannot be opened stops
 //! the run: no failure to look something up is taken for an unmapped code.
 
+mod bad_lines;
 mod build;
 mod cache;
 mod domain;
+mod download;
 mod finding;
 mod import;
 mod index;
+mod layout;
 mod local_map;
 mod look_up;
 mod remap;
@@ -22,6 +25,7 @@ mod supplement;
 mod table_file;
 mod watch;
 
+pub use bad_lines::BadLine;
 pub use domain::Domain;
 pub(crate) use finding::Finding;
 pub use import::{ImportOptions, ImportOutcome, import};
@@ -34,7 +38,6 @@ pub use resolution::{Priority, Resolution, Target};
 pub(crate) use self_check::{ConceptCheck, check_rows, self_check};
 pub use stored::{Info, info, write_starter};
 pub use supplement::RuleConcept;
-pub use table_file::BadLine;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The row of the `vocabulary` table that tells the release of the whole.
@@ -281,7 +284,7 @@ pub fn reference(dir: &str) -> Option<Vocabulary> {
         eprintln!("SKIPPED: {dir} is missing");
         return None;
     }
-    let bad = table_file::BadLines::new(0);
+    let bad = bad_lines::BadLines::new(0);
     Some(Vocabulary::of_folder(std::path::Path::new(dir), &bad).expect("the reference vocabulary can be read"))
 }
 

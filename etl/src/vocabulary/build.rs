@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 
-use super::index::{
-    CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, EMPTY, ENTRY, IN_HEAP, INLINE_CODE, INVALID, Index,
-    LOST_TARGET, Names, SLOT, STANDARD, code_of, first_slot, flags_of, hash, id, vocabulary_of,
+use super::index::{Index, Names};
+use super::layout::{
+    CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, EMPTY, ENTRY, IN_HEAP, INLINE_CODE, INVALID, LOST_TARGET,
+    SLOT, STANDARD, code_of, first_slot, flags_of, hash, id, vocabulary_of,
 };
 use crate::{Error, Result};
 

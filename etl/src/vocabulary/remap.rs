@@ -10,8 +10,8 @@ use lake::{AsOf, Lake, TableName};
 use model::omop;
 use serde::{Deserialize, Serialize};
 
+use super::bad_lines::BadLines;
 use super::stored::for_each;
-use super::table_file::BadLines;
 use super::watch::FIRST_CUSTOM;
 use super::{Domain, Vocabulary};
 use crate::Result;

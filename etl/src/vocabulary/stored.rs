@@ -13,11 +13,12 @@ use model::omop::Builders;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::bad_lines::BadLines;
 use super::build::IndexBuilder;
 use super::cache;
-use super::import::{TABLES, find_files, spec};
+use super::download::{TABLES, find_files, spec};
 use super::index::Index;
-use super::table_file::{BadLines, TableFile};
+use super::table_file::TableFile;
 use super::{UNKNOWN_RELEASE, Vocabulary, WHOLE};
 use crate::Result;
 
