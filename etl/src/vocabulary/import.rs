@@ -14,6 +14,7 @@ use super::Vocabulary;
 use super::bad_lines::{BadLine, BadLines};
 use super::download::{TABLES, find_files, spec, table};
 use super::local_map::{LocalMap, LocalMapFile};
+use super::self_check::self_check;
 use super::supplement::{self, RuleConcept};
 use super::table_file::TableFile;
 use super::watch::{Seen, Wanted};
@@ -117,9 +118,10 @@ pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcom
     opened(lake, outcome).await
 }
 
-/// Makes the index, so that the first run need not, and says what it is.
+/// Makes the index and checks the project's concepts, so that the first run need not, and says what it is.
 async fn opened(lake: &Lake, outcome: ImportOutcome) -> Result<ImportOutcome> {
     let vocabulary = Vocabulary::load(lake).await?;
+    self_check(lake, &vocabulary).await?;
     let (version, index_bytes) = (vocabulary.version().to_owned(), vocabulary.size_bytes() as u64);
     Ok(ImportOutcome { version, index_bytes, ..outcome })
 }
@@ -253,8 +255,9 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096\n";
         assert_eq!((outcome.version.as_str(), outcome.rows["concept_ancestor"]), ("v5.0 29-FEB-24", 0));
         assert_eq!(outcome.bad_lines, 1);
         assert_eq!(outcome.first_bad_lines[0].to_string(), "file `CONCEPT.csv`, line 4: expected 10 columns, found 1");
-        let cache = std::fs::read_dir(place.path().join("cache")).unwrap().count();
-        assert_eq!(cache, 1);
+        let cache = std::fs::read_dir(place.path().join("cache")).unwrap().map(|entry| entry.unwrap().path());
+        let kinds: std::collections::BTreeSet<_> = cache.map(|path| path.extension().unwrap().to_owned()).collect();
+        assert_eq!(kinds, ["check".into(), "index".into()].into());
         let again = import(&lake, &options(folder.path())).await.unwrap();
         assert!(again.already_committed);
         assert_eq!(again, ImportOutcome { already_committed: true, ..outcome.clone() });
