@@ -10,6 +10,7 @@ mod cache;
 mod domain;
 mod download;
 mod finding;
+pub(crate) mod fuzz;
 mod import;
 mod index;
 mod layout;
