@@ -120,7 +120,10 @@ fn a_damaged_index_is_made_anew_and_a_bad_line_is_a_finding() {
 
     write_resources(&lake);
     let cache = lake.lake().join("cache");
-    let index = || std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let index = || {
+        let mut files = std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|kind| kind == "index")).unwrap()
+    };
     std::fs::write(index(), "nonsense").unwrap();
     assert_eq!(lake.call("etl", &["etl", "in.ndjson"]).code, 0);
     let mapped = "select count(*) from omop.condition_occurrence where condition_concept_id = 201826";

@@ -1,7 +1,7 @@
 //! A made-up vocabulary in the form of an Athena download, of any size: how fast it is imported and opened, how much
 //! memory that takes, and how fast codes are looked up. Prints one JSON object; `scripts/bench` lays it out.
 //!
-//! `cargo bench -p etl --bench vocabulary -- [ROWS] [FOLDER]`: rows of the three large tables together, in the proportion
+//! `cargo bench --workspace --bench vocabulary -- [ROWS] [FOLDER]`: rows of the three large tables together, in the proportion
 //! of a full download (7 million concepts, 75 million relationships and ancestors), by default a hundredth of it. A
 //! folder is kept, and used again when it is there.
 #![allow(clippy::print_stdout, reason = "the figures are the result")]
@@ -13,7 +13,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use etl::vocabulary::{ImportOptions, Priority, Vocabulary, import};
+use etl::vocabulary::{CodeSystem, ImportOptions, Priority, Vocabulary, import};
 use lake::{Config, Lake};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -24,6 +24,9 @@ const CONCEPTS: u64 = 7;
 const RELATIONSHIPS: u64 = 30;
 const ANCESTORS: u64 = 45;
 const LOOKUPS: u64 = 4_000_000;
+const ELEMENTS: u64 = 500_000;
+/// The middle of so many measurements, each with other codes, is told.
+const MEASUREMENTS: u64 = 3;
 
 /// Vocabulary, its URI in FHIR, share of the concepts in percent, domain, and whether its concepts are standard.
 const VOCABULARIES: [(&str, &str, u64, &str, bool); 8] = [
@@ -66,38 +69,84 @@ fn main() -> Result<()> {
     let vocabulary = runtime.block_on(Vocabulary::load(&lake))?;
     let open_seconds = started.elapsed().as_secs_f64();
     let rows: u64 = outcome.rows.values().sum();
-    let (hits, misses) = (lookups(&vocabulary, concepts, 0)?, lookups(&vocabulary, concepts, 1)?);
+    let found = |mix: Mix| middle(|seed| lookups(&vocabulary, concepts, mix, seed));
+    let resolved = |mix: Mix| middle(|seed| resolutions(&vocabulary, concepts, mix, seed));
     println!(
         "{{\"rows\": {rows}, \"concepts\": {concepts}, \"bytes\": {}, \"import_seconds\": {import_seconds:.2}, \
          \"import_rows_per_second\": {:.0}, \"peak_bytes\": {peak_bytes}, \"index_bytes\": {}, \
-         \"open_seconds\": {open_seconds:.3}, \"lookups_per_second\": {hits:.0}, \"misses_per_second\": {misses:.0}, \
-         \"resolutions_per_second\": {:.0}}}",
+         \"open_seconds\": {open_seconds:.3}, \"lookups_per_second\": {:.0}, \"repeated_lookups_per_second\": {:.0}, \
+         \"misses_per_second\": {:.0}, \"resolutions_per_second\": {:.0}, \"repeated_resolutions_per_second\": {:.0}}}",
         size(&download)?,
         rows as f64 / import_seconds,
         outcome.index_bytes,
-        resolutions(&vocabulary, concepts)?,
+        found(Mix::Even)?,
+        found(Mix::Zipf)?,
+        found(Mix::Unknown)?,
+        resolved(Mix::Even)?,
+        resolved(Mix::Zipf)?,
     );
     Ok(())
 }
 
-/// Looks up codes of all vocabularies in no order; a nonzero shift asks for codes that do not exist.
-fn lookups(vocabulary: &Vocabulary, concepts: u64, shift: u64) -> Result<f64> {
+/// Which codes are asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Mix {
+    /// Each as often as any other, in no order: what no cache helps with.
+    Even,
+    /// The n-th most frequent code an n-th as often as the first, as in real data.
+    Zipf,
+    /// Codes that do not exist.
+    Unknown,
+}
+
+impl Mix {
+    fn concept(self, concepts: u64, draw: u64) -> u64 {
+        match self {
+            Mix::Even | Mix::Unknown => random(draw) % concepts,
+            Mix::Zipf => {
+                let share = random(draw) as f64 / u64::MAX as f64;
+                // The frequent ones are spread over the vocabularies and over memory.
+                random((concepts as f64).powf(share) as u64) % concepts
+            }
+        }
+    }
+}
+
+/// The middle of some measurements.
+fn middle(measure: impl Fn(u64) -> Result<f64>) -> Result<f64> {
+    let mut found = (0..MEASUREMENTS).map(measure).collect::<Result<Vec<f64>>>()?;
+    found.sort_by(f64::total_cmp);
+    Ok(found[found.len() / 2])
+}
+
+/// Looks up codes of all vocabularies, and takes what the mapping does: the concept, its domain, whether it is standard,
+/// and what it maps to.
+fn lookups(vocabulary: &Vocabulary, concepts: u64, mix: Mix, seed: u64) -> Result<f64> {
+    let mut systems: Vec<(&str, CodeSystem)> = Vec::new();
+    for (vocabulary_id, ..) in VOCABULARIES {
+        systems.push((vocabulary_id, vocabulary.code_system_of(vocabulary_id).ok_or("a vocabulary is missing")?));
+    }
     let mut codes = String::new();
     let mut asked = Vec::new();
     for number in 0..LOOKUPS {
-        let concept = random(number) % concepts;
+        let concept = mix.concept(concepts, seed * LOOKUPS + number);
         let start = codes.len();
-        codes += &code(concept + shift * concepts * 2);
-        asked.push((kind(concept).0, start..codes.len()));
+        codes += &code(if mix == Mix::Unknown { concept + concepts * 2 } else { concept });
+        let system = systems.iter().find(|(vocabulary_id, _)| *vocabulary_id == kind(concept).0);
+        asked.push((system.ok_or("a vocabulary is missing")?.1, start..codes.len()));
     }
     let started = Instant::now();
-    let mut found = 0;
-    for (vocabulary_id, range) in asked {
-        let concept = vocabulary.concept_of_code(vocabulary_id, &codes[range]);
-        found += u64::from(black_box(concept).is_some());
+    let (mut found, mut sum) = (0, 0_i64);
+    for (system, range) in asked {
+        let Some(source) = vocabulary.find(system, &codes[range]) else { continue };
+        let target = source.targets().next();
+        sum += i64::from(source.concept_id()) + i64::from(source.is_standard()) + source.domain() as i64;
+        sum += target.map_or(0, |target| i64::from(target.concept_id) + target.domain as i64);
+        found += 1;
     }
     let seconds = started.elapsed().as_secs_f64();
-    let expected = if shift == 0 { LOOKUPS } else { 0 };
+    black_box(sum);
+    let expected = if mix == Mix::Unknown { 0 } else { LOOKUPS };
     if found != expected {
         return Err(format!("{found} of {LOOKUPS} codes were found, expected {expected}").into());
     }
@@ -105,12 +154,12 @@ fn lookups(vocabulary: &Vocabulary, concepts: u64, shift: u64) -> Result<f64> {
 }
 
 /// Resolves elements with one coding each, as the mapping does.
-fn resolutions(vocabulary: &Vocabulary, concepts: u64) -> Result<f64> {
+fn resolutions(vocabulary: &Vocabulary, concepts: u64, mix: Mix, seed: u64) -> Result<f64> {
     let mut texts = Vec::new();
-    let mut at = 0;
-    while texts.len() < 500_000 {
-        at += 1;
-        let concept = random(at) % concepts;
+    let mut draw = seed * LOOKUPS;
+    while texts.len() < ELEMENTS as usize {
+        draw += 1;
+        let concept = mix.concept(concepts, draw);
         let (_, system, ..) = kind(concept);
         if !system.is_empty() {
             texts.push(format!(r#"{{"coding":[{{"system":"{system}","code":"{}"}}]}}"#, code(concept)));

@@ -13,6 +13,8 @@ mod error;
 mod existing;
 mod explain;
 mod extract;
+#[doc(hidden)]
+pub mod fuzz;
 mod id_set;
 mod literal_reference;
 mod load;

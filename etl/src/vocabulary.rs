@@ -4,12 +4,16 @@
 //! starter that is compiled in, and then answers every look-up from memory. A vocabulary that cannot be opened stops
 //! the run: no failure to look something up is taken for an unmapped code.
 
+mod bad_lines;
 mod build;
 mod cache;
 mod domain;
+mod download;
 mod finding;
+pub(crate) mod fuzz;
 mod import;
 mod index;
+mod layout;
 mod local_map;
 mod look_up;
 mod remap;
@@ -22,19 +26,20 @@ mod supplement;
 mod table_file;
 mod watch;
 
+pub use bad_lines::BadLine;
 pub use domain::Domain;
 pub(crate) use finding::Finding;
 pub use import::{ImportOptions, ImportOutcome, import};
-pub use index::Concept;
+pub use index::{Concept, Target, Targets};
 use index::{Index, Place};
 pub use local_map::LocalMapFile;
 pub(crate) use look_up::Spelling;
+pub use look_up::{CodeSystem, SourceConcept};
 pub use remap::{Change, ChangeKind, Meaning, Remap, Side, TableChanges, diff};
-pub use resolution::{Priority, Resolution, Target};
+pub use resolution::{Priority, Resolution};
 pub(crate) use self_check::{ConceptCheck, check_rows, self_check};
 pub use stored::{Info, info, write_starter};
 pub use supplement::RuleConcept;
-pub use table_file::BadLine;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The row of the `vocabulary` table that tells the release of the whole.
@@ -46,6 +51,8 @@ const UNKNOWN_RELEASE: &str = "unknown release";
 pub struct Vocabulary {
     index: Index,
     systems: Systems,
+    /// How the vocabularies rank, by number and priority.
+    ranks: Vec<[u8; 4]>,
     ingredient: Option<u16>,
     ucum: Option<u16>,
     is_in_lake: bool,
@@ -57,6 +64,7 @@ pub struct Vocabulary {
 /// reference. There are few, and one is looked for per code.
 #[derive(Default)]
 struct Systems {
+    /// In order.
     hashes: Vec<u64>,
     systems: Vec<(String, u16)>,
 }
@@ -85,13 +93,16 @@ impl Systems {
     }
 
     fn add(&mut self, system: String, number: u16) {
-        self.hashes.push(xxh3_64(system.as_bytes()));
-        self.systems.push((system, number));
+        let hash = xxh3_64(system.as_bytes());
+        if let Err(at) = self.hashes.binary_search(&hash) {
+            self.hashes.insert(at, hash);
+            self.systems.insert(at, (system, number));
+        }
     }
 
     fn number(&self, system: &str) -> Option<u16> {
         let hash = xxh3_64(system.as_bytes());
-        let at = self.hashes.iter().position(|held| *held == hash)?;
+        let at = self.hashes.binary_search(&hash).ok()?;
         self.systems.get(at).filter(|(held, _)| held == system).map(|(_, number)| *number)
     }
 }
@@ -155,6 +166,7 @@ impl Vocabulary {
     fn new(index: Index) -> Vocabulary {
         Vocabulary {
             systems: Systems::of(&index),
+            ranks: index.names().vocabularies.iter().map(|name| resolution::ranks(name)).collect(),
             ingredient: index.class_number("Ingredient"),
             ucum: index.vocabulary_number("UCUM"),
             is_in_lake: false,
@@ -206,8 +218,8 @@ impl Vocabulary {
 
     /// The valid standard concepts that a concept maps to; itself when it is standard.
     pub fn maps_to(&self, concept_id: i32) -> Vec<i32> {
-        let places = self.index.place(concept_id).map(|place| self.index.maps_to(place));
-        places.into_iter().flatten().map(|place| self.index.concept_id(place)).collect()
+        let places = self.index.place(concept_id).into_iter();
+        places.flat_map(|place| self.index.targets(place)).map(|target| target.concept_id).collect()
     }
 
     /// The value that a concept says together with its fact, such as an allergy's substance.
@@ -266,9 +278,8 @@ impl Vocabulary {
             None => self.ucum,
         };
         let source = number.and_then(|number| self.index.place_of_code(number, code));
-        let mut targets = source.into_iter().flat_map(|place| self.index.maps_to(place));
-        let target = targets.find(|place| self.index.domain(*place) == Domain::Unit);
-        let concept_id = target.map(|place| self.index.concept_id(place));
+        let mut targets = source.into_iter().flat_map(|place| self.index.targets(place));
+        let concept_id = targets.find(|target| target.domain == Domain::Unit).map(|target| target.concept_id);
         concept_id.or(model::vocabulary::value("unit", code)).unwrap_or(model::omop::NO_MATCHING_CONCEPT)
     }
 }
@@ -281,7 +292,7 @@ pub fn reference(dir: &str) -> Option<Vocabulary> {
         eprintln!("SKIPPED: {dir} is missing");
         return None;
     }
-    let bad = table_file::BadLines::new(0);
+    let bad = bad_lines::BadLines::new(0);
     Some(Vocabulary::of_folder(std::path::Path::new(dir), &bad).expect("the reference vocabulary can be read"))
 }
 

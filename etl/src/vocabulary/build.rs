@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 
-use super::index::{
-    CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, EMPTY, ENTRY, IN_HEAP, INLINE_CODE, INVALID, Index,
-    LOST_TARGET, Names, SLOT, STANDARD, code_of, first_slot, flags_of, hash, id, vocabulary_of,
+use super::index::{Index, Names};
+use super::layout::{
+    CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, ENTRIES_PER_BUCKET, ENTRY, INVALID, Key, LOST_TARGET,
+    ONE_TARGET, STANDARD, bucket, code_of, domain_of, flags_of, hash, id, vocabulary_of,
 };
 use crate::{Error, Result};
 
@@ -73,27 +74,17 @@ impl IndexBuilder {
     /// Adds a concept; of several with one id the first counts.
     pub fn add_concept(&mut self, row: &ConceptRow<'_>) {
         let mut entry = [0; ENTRY];
-        let mut put = |at: usize, bytes: &[u8]| entry[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, &row.concept_id.to_le_bytes());
-        put(8, &self.vocabularies.number(row.vocabulary_id).to_le_bytes());
-        put(10, &self.classes.number(row.concept_class_id).to_le_bytes());
-        put(12, &self.domains.number(row.domain_id).to_le_bytes());
         let standard = match row.standard_concept {
             "S" => STANDARD,
             "C" => CLASSIFICATION,
             _ => 0,
         };
-        put(14, &[standard | if row.invalid_reason.is_empty() { 0 } else { INVALID }]);
+        entry[..4].copy_from_slice(&row.concept_id.to_le_bytes());
+        entry[10..12].copy_from_slice(&self.classes.number(row.concept_class_id).to_le_bytes());
+        entry[12] = self.domains.number(row.domain_id) as u8;
+        entry[14] = standard | if row.invalid_reason.is_empty() { 0 } else { INVALID };
         let code = row.concept_code.as_bytes();
-        if code.len() <= INLINE_CODE {
-            put(15, &[code.len() as u8]);
-            put(16, code);
-        } else {
-            put(15, &[IN_HEAP]);
-            put(16, &(self.heap.len() as u32).to_le_bytes());
-            put(20, &(code.len() as u32).to_le_bytes());
-            self.heap.extend_from_slice(code);
-        }
+        Key::new(self.vocabularies.number(row.vocabulary_id), code).write(code, &mut entry, &mut self.heap);
         self.entries.push(entry);
     }
 
@@ -196,8 +187,12 @@ impl IndexBuilder {
     pub fn finish(mut self) -> Result<Index> {
         self.entries.sort_by_key(id);
         self.entries.dedup_by_key(|entry| id(entry));
-        let links = self.link()?;
-        let slots = self.slots();
+        let order = self.order();
+        let mut places = vec![0; order.len()];
+        for (place, (_, number)) in order.iter().enumerate() {
+            places[*number as usize] = place as u32;
+        }
+        let links = self.link(&places)?;
         let directory = self.directory();
         let names = Names {
             version: self.version,
@@ -206,48 +201,73 @@ impl IndexBuilder {
             classes: self.classes.names,
             references: self.references,
         };
-        for (what, names) in
-            [("domains", &names.domains), ("vocabularies", &names.vocabularies), ("classes", &names.classes)]
-        {
-            let limit = usize::from(u16::MAX);
+        for (what, names, limit) in [
+            ("domains", &names.domains, usize::from(u8::MAX)),
+            ("vocabularies", &names.vocabularies, usize::from(u16::MAX)),
+            ("classes", &names.classes, usize::from(u16::MAX)),
+        ] {
             if names.len() > limit {
                 let problem = format!("{} {what}, expected at most {limit}: is a column misplaced?", names.len());
                 return Err(Error::Vocabulary(problem));
             }
         }
         let names = serde_json::to_vec(&names).map_err(|error| Error::Vocabulary(error.to_string()))?;
+        let buckets = self.entries.len() / ENTRIES_PER_BUCKET + 1;
         let counts = Counts {
             entries: self.entries.len(),
-            slots: slots.len(),
+            buckets: buckets + 1,
             links: links.len(),
             directory: directory.len(),
+            ids: self.entries.len(),
             heap: self.heap.len(),
             names: names.len(),
         };
-        if [counts.entries, counts.links, counts.heap].iter().any(|count| *count >= EMPTY as usize) {
+        if [counts.entries, counts.links, counts.heap].iter().any(|count| *count >= u32::MAX as usize) {
             return Err(Error::Vocabulary("more than four billion bytes of codes or links".to_owned()));
         }
         let mut bytes = Vec::with_capacity(counts.size_bytes());
         bytes.extend_from_slice(&counts.to_head());
-        bytes.extend_from_slice(self.entries.as_flattened());
-        self.entries = Vec::new();
-        bytes.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
+        order.iter().for_each(|(_, number)| bytes.extend_from_slice(&self.entries[*number as usize]));
+        let mut start = 0;
+        for number in 0..=buckets {
+            start += order[start..].iter().take_while(|(hash, _)| bucket(*hash, buckets) < number).count();
+            bytes.extend_from_slice(&(start as u32).to_le_bytes());
+        }
         bytes.extend(links.iter().flat_map(|link| link.to_le_bytes()));
         bytes.extend(directory.iter().flat_map(|start| start.to_le_bytes()));
+        for (entry, place) in self.entries.iter().zip(&places) {
+            bytes.extend_from_slice(&id(entry).to_le_bytes());
+            bytes.extend_from_slice(&place.to_le_bytes());
+        }
         bytes.extend_from_slice(&self.heap);
         bytes.extend_from_slice(&names);
         Index::of_bytes(bytes)
     }
 
+    /// The entries, still sorted by id, in the order of the hashes of their codes. Of two concepts with one code the
+    /// standard one comes first, then the valid one, then the one with the lower id.
+    fn order(&self) -> Vec<(u64, u32)> {
+        let hash = |entry: &[u8; ENTRY]| hash(vocabulary_of(entry), code_of(entry, &self.heap));
+        let numbered = self.entries.iter().zip(0..);
+        let mut order: Vec<(u64, u32)> = numbered.map(|(entry, number)| (hash(entry), number)).collect();
+        let worth = |number: u32| {
+            let flags = flags_of(&self.entries[number as usize]);
+            (flags & STANDARD == 0, flags & INVALID != 0, number)
+        };
+        order.sort_unstable_by(|(a, first), (b, second)| a.cmp(b).then_with(|| worth(*first).cmp(&worth(*second))));
+        order
+    }
+
     /// Makes the list of links, and tells each entry where its own begin. Targets that are unknown, invalid or not
     /// standard are left out, and so is every step of the hierarchy from or to a concept outside it.
-    fn link(&mut self) -> Result<Vec<u32>> {
+    fn link(&mut self, places: &[u32]) -> Result<Vec<u32>> {
         for pairs in [&mut self.maps_to, &mut self.maps_to_value, &mut self.parents] {
             pairs.sort_unstable();
             pairs.dedup();
         }
         let ids: Vec<i32> = self.entries.iter().map(id).collect();
         let flags: Vec<u8> = self.entries.iter().map(flags_of).collect();
+        let domains: Vec<u8> = self.entries.iter().map(domain_of).collect();
         let is_target = |flags: u8| flags & STANDARD != 0 && flags & INVALID == 0;
         let is_above = |flags: u8| flags & (STANDARD | CLASSIFICATION) != 0;
         let mut pairs = [self.maps_to.as_slice(), &self.maps_to_value, &self.parents];
@@ -255,7 +275,7 @@ impl IndexBuilder {
         let mut links = vec![0];
         for (at, entry) in self.entries.iter_mut().enumerate() {
             let start = links.len();
-            let mut counts = 0;
+            let (mut counts, mut last) = (0, 0);
             for (kind, limit, shift) in [(0, 0xff, 0), (1, 0xff, 8), (2, 0xffff, 16)] {
                 let own = take(&mut pairs[kind], ids[at]);
                 if own.is_empty() || kind == 2 && !is_above(flags[at]) {
@@ -269,7 +289,10 @@ impl IndexBuilder {
                     let to = ids.binary_search(&target(*pair)).ok();
                     let counts = |to: &usize| if kind == 2 { is_above(flags[*to]) } else { is_target(flags[*to]) };
                     match to.filter(counts) {
-                        Some(to) => links.push(to as u32),
+                        Some(to) => {
+                            links.push(places[to]);
+                            last = to;
+                        }
                         None if kind == 0 => entry[14] |= LOST_TARGET,
                         None => {}
                     }
@@ -281,47 +304,25 @@ impl IndexBuilder {
                 }
                 counts |= (count as u32) << shift;
             }
-            if counts == 0 {
-                links.truncate(start);
-                continue;
+            let word = match counts {
+                0 => 0,
+                1 => {
+                    entry[13] = domains[last];
+                    entry[14] |= ONE_TARGET;
+                    ids[last].cast_unsigned()
+                }
+                _ => start as u32,
+            };
+            match counts {
+                0 | 1 => links.truncate(start),
+                _ => links[start] = counts,
             }
-            links[start] = counts;
-            entry[4..8].copy_from_slice(&(start as u32).to_le_bytes());
+            entry[4..8].copy_from_slice(&word.to_le_bytes());
         }
         Ok(links)
     }
 
-    /// The hash table over the codes. Of two concepts with one code the standard one stays, then the valid one, then
-    /// the one with the lower id.
-    fn slots(&self) -> Vec<u64> {
-        let worth = |at: u32| {
-            let flags = flags_of(&self.entries[at as usize]);
-            (flags & STANDARD != 0, flags & INVALID == 0)
-        };
-        let mut slots = vec![u64::MAX; self.entries.len() * 3 / 2 + 1];
-        for (number, entry) in self.entries.iter().enumerate() {
-            let code = code_of(entry, &self.heap);
-            let hash = hash(vocabulary_of(entry), code);
-            let mut at = first_slot(hash, slots.len());
-            loop {
-                let held = slots[at] as u32;
-                let is_same = held != EMPTY && slots[at] >> 32 == hash & 0xffff_ffff && {
-                    let other = &self.entries[held as usize];
-                    vocabulary_of(other) == vocabulary_of(entry) && code_of(other, &self.heap) == code
-                };
-                if held == EMPTY || is_same {
-                    if held == EMPTY || worth(number as u32) > worth(held) {
-                        slots[at] = hash << 32 | number as u64;
-                    }
-                    break;
-                }
-                at = if at + 1 == slots.len() { 0 } else { at + 1 };
-            }
-        }
-        slots
-    }
-
-    /// The first entry of every 256 ids, as far as ids are dense.
+    /// The first id of every 256, as far as ids are dense.
     fn directory(&self) -> Vec<u32> {
         let dense = self.entries.partition_point(|entry| id(entry) < DIRECTORY_IDS);
         let Some(last) = dense.checked_sub(1).map(|at| id(&self.entries[at])) else {
@@ -362,5 +363,3 @@ fn take<'p>(pairs: &mut &'p [u64], from: i32) -> &'p [u64] {
     *pairs = &pairs[start + length..];
     own
 }
-
-const _: () = assert!(SLOT == size_of::<u64>());

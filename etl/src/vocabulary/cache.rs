@@ -1,7 +1,8 @@
-//! The file of an index, in the lake's folder for what can be made again. Its name says which state of the vocabulary's
-//! tables it stands for, so it is never out of date: it is there or it is not.
+//! Files of what was made of the vocabulary's tables, in the lake's folder for what can be made again: the index, and what
+//! the self-check found. A name says which state of the tables the file stands for, so it is never out of date: it is there
+//! or it is not.
 //!
-//! It is read into memory as a whole, in parallel, and checked on the way: docs/adr/0003-vocabulary-index.md says why.
+//! A file is read into memory as a whole, in parallel, and checked on the way: docs/adr/0003-vocabulary-index.md says why.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -11,27 +12,36 @@ use std::time::Duration;
 use lake::Lake;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::index::Index;
 use crate::{Error, Result};
 
 /// So much is read and hashed at once.
 const BLOCK_BYTES: usize = 4 << 20;
 const HASH_BYTES: u64 = 8;
 const PREFIX: &str = "vocabulary-";
-const SUFFIX: &str = ".index";
+const INDEX: &str = ".index";
+const SELF_CHECK: &str = ".check";
 /// A file that is not finished after so long was left by a process that died.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 /// Where the index of a state is.
-pub fn path(lake: &Lake, state: u64) -> PathBuf {
-    lake.cache_folder().join(format!("{PREFIX}{state:016x}{SUFFIX}"))
+pub fn index(lake: &Lake, state: u64) -> PathBuf {
+    lake.cache_folder().join(format!("{}{INDEX}", prefix(state)))
 }
 
-/// Reads an index; `None` when there is no file, or one that is damaged or of another version of the program.
+/// Where it says what was found of the project's concepts in a state; `expected` is a hash of them.
+pub fn self_check(lake: &Lake, state: u64, expected: u64) -> PathBuf {
+    lake.cache_folder().join(format!("{}-{expected:016x}{SELF_CHECK}", prefix(state)))
+}
+
+fn prefix(state: u64) -> String {
+    format!("{PREFIX}{state:016x}")
+}
+
+/// Reads a file; `None` when there is none, or one that is damaged.
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn read(path: &Path) -> Result<Option<Index>> {
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let length = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len(),
@@ -64,10 +74,7 @@ pub fn read(path: &Path) -> Result<Option<Index>> {
     let mut expected = [0; HASH_BYTES as usize];
     let mut file = File::open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(body as u64)).and_then(|_| file.read_exact(&mut expected)).map_err(failed)?;
-    if hash_of(&all) != u64::from_le_bytes(expected) {
-        return Ok(None);
-    }
-    Ok(Index::of_bytes(bytes).ok())
+    Ok((hash_of(&all) == u64::from_le_bytes(expected)).then_some(bytes))
 }
 
 fn read_part(path: &Path, start: u64, part: &mut [u8]) -> std::io::Result<Vec<u64>> {
@@ -81,17 +88,17 @@ fn read_part(path: &Path, start: u64, part: &mut [u8]) -> std::io::Result<Vec<u6
     Ok(hashes)
 }
 
-/// Writes an index, and removes those of other states.
+/// Writes a file, and removes those of other states and others of its kind.
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn write(path: &Path, index: &Index) -> Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut file = tempfile::Builder::new().prefix(PREFIX).suffix(".tmp").tempfile_in(folder).map_err(failed)?;
     let mut hashes = Vec::new();
-    for block in index.bytes().chunks(BLOCK_BYTES) {
+    for block in bytes.chunks(BLOCK_BYTES) {
         file.write_all(block).map_err(failed)?;
         hashes.push(xxh3_64(block));
     }
@@ -103,12 +110,18 @@ pub fn write(path: &Path, index: &Index) -> Result<()> {
 
 /// What cannot be removed now is removed by the next one that writes.
 fn remove_others(folder: &Path, kept: &Path) {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let kept_name = name(kept);
+    let state = kept_name.get(..prefix(0).len()).unwrap_or_default();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = name(&path);
         let age = || entry.metadata().and_then(|metadata| metadata.modified()).ok()?.elapsed().ok();
         let is_abandoned = || age().is_some_and(|age| age > ABANDONED);
-        if path != kept && name.starts_with(PREFIX) && (name.ends_with(SUFFIX) || is_abandoned()) {
+        let is_kind = path.extension() == kept.extension();
+        let is_finished = [INDEX, SELF_CHECK].iter().any(|suffix| name.ends_with(suffix));
+        let is_old = if is_finished { is_kind || !name.starts_with(state) } else { is_abandoned() };
+        if path != kept && name.starts_with(PREFIX) && is_old {
             _ = std::fs::remove_file(&path);
         }
     }
@@ -125,45 +138,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_read_as_it_was_written_and_a_damaged_one_is_none() {
+    fn a_file_is_read_as_it_was_written_and_a_damaged_one_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(format!("cache/{PREFIX}{name}{SUFFIX}"));
-        assert!(read(&at("1")).unwrap().is_none());
+        let at = |name: &str| folder.path().join(format!("cache/{name}"));
+        let (first, check) = (at(&format!("{}{INDEX}", prefix(1))), at(&format!("{}-7{SELF_CHECK}", prefix(1))));
+        let second = at(&format!("{}{INDEX}", prefix(2)));
+        assert!(read(&first).unwrap().is_none());
         let starter = Vocabulary::starter();
-        write(&at("1"), &starter.index).unwrap();
-        assert_eq!(read(&at("1")).unwrap().unwrap().bytes(), starter.index.bytes());
-        write(&at("2"), &starter.index).unwrap();
-        assert!(!at("1").exists(), "an index of another state is of no use");
-        let bytes = std::fs::read(at("2")).unwrap();
+        let bytes = starter.index.bytes();
+        write(&first, bytes).unwrap();
+        write(&check, b"{}").unwrap();
+        assert_eq!(read(&first).unwrap().unwrap(), bytes);
+        assert_eq!(read(&check).unwrap().unwrap(), b"{}");
+        let yesterday = std::time::SystemTime::now() - ABANDONED * 24;
+        File::options().write(true).open(&first).unwrap().set_modified(yesterday).unwrap();
+        let other = at(&format!("{}-8{SELF_CHECK}", prefix(1)));
+        write(&other, b"").unwrap();
+        assert!(first.exists() && !check.exists(), "what the program no longer asks for is of no use");
+        write(&second, bytes).unwrap();
+        assert!(!first.exists() && !other.exists(), "what stands for another state is of no use");
+        let bytes = std::fs::read(&second).unwrap();
         for length in [0, 7, 8, 100, bytes.len() - 1] {
-            std::fs::write(at("2"), &bytes[..length]).unwrap();
-            assert!(read(&at("2")).unwrap().is_none(), "{length}");
+            std::fs::write(&second, &bytes[..length]).unwrap();
+            assert!(read(&second).unwrap().is_none(), "{length}");
         }
         let mut damaged = bytes.clone();
         damaged[bytes.len() / 2] ^= 1;
-        std::fs::write(at("2"), &damaged).unwrap();
-        assert!(read(&at("2")).unwrap().is_none());
+        std::fs::write(&second, &damaged).unwrap();
+        assert!(read(&second).unwrap().is_none());
     }
 
     #[test]
-    fn a_large_index_is_put_together_in_order() {
+    fn a_large_file_is_put_together_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        let mut builder = super::super::build::IndexBuilder::default();
-        for concept_id in 0..400_000 {
-            builder.add_concept(&super::super::build::ConceptRow {
-                concept_id,
-                domain_id: "Drug",
-                vocabulary_id: "RxNorm",
-                concept_class_id: "",
-                standard_concept: "S",
-                concept_code: &concept_id.to_string(),
-                invalid_reason: "",
-            });
-        }
-        let index = builder.finish().unwrap();
-        assert!(index.bytes().len() > 3 * BLOCK_BYTES);
+        let bytes: Vec<u8> = (0..3_u32 << 20).flat_map(u32::to_le_bytes).collect();
+        assert!(bytes.len() > 2 * BLOCK_BYTES);
         let path = folder.path().join("vocabulary-0.index");
-        write(&path, &index).unwrap();
-        assert!(read(&path).unwrap().unwrap().bytes() == index.bytes());
+        write(&path, &bytes).unwrap();
+        assert!(read(&path).unwrap().unwrap() == bytes);
     }
 }

@@ -42,7 +42,7 @@ impl Vocabulary {
         };
         let source_concept_id = Some(self.index.concept_id(source));
         let finding = |kind, targets, detail| Finding { kind, source_concept_id, targets, detail };
-        let valid: Vec<i32> = self.index.maps_to(source).map(|place| self.index.concept_id(place)).collect();
+        let valid: Vec<i32> = self.index.targets(source).map(|target| target.concept_id).collect();
         let mut found = Vec::new();
         if self.index.has_lost_target(source) {
             let detail = "maps to what is retired, not standard or not in the vocabulary".to_owned();

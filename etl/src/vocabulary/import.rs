@@ -5,32 +5,20 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use lake::{Lake, Stamp, TableName, TableSpec, TableWriter, Transaction, WrittenFiles};
-use model::omop::{self, Builders, NO_MATCHING_CONCEPT, Row};
+use lake::{Lake, Stamp, TableName, TableWriter, Transaction, WrittenFiles};
+use model::omop::{Builders, Row};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Vocabulary;
+use super::bad_lines::{BadLine, BadLines};
+use super::download::{TABLES, find_files, spec, table};
 use super::local_map::{LocalMap, LocalMapFile};
+use super::self_check::self_check;
 use super::supplement::{self, RuleConcept};
-use super::table_file::{BadLine, BadLines, TableFile};
+use super::table_file::TableFile;
 use super::watch::{Seen, Wanted};
 use crate::{Error, Result};
-
-/// The tables of a vocabulary, each with the columns by which it is clustered. The order is that of the import: what is
-/// seen of concepts decides about later tables.
-pub const TABLES: [(&str, &[&str]); 10] = [
-    ("concept", &["concept_id"]),
-    ("concept_relationship", &["concept_id_1", "relationship_id"]),
-    ("concept_ancestor", &["descendant_concept_id"]),
-    ("concept_synonym", &["concept_id"]),
-    ("vocabulary", &["vocabulary_id"]),
-    ("domain", &["domain_id"]),
-    ("concept_class", &["concept_class_id"]),
-    ("relationship", &["relationship_id"]),
-    ("drug_strength", &["drug_concept_id"]),
-    ("source_to_concept_map", &["source_vocabulary_id", "source_code"]),
-];
 
 const OUTCOME: &str = "vocabulary-outcome";
 
@@ -99,7 +87,7 @@ pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcom
     }
     let bad = BadLines::new(options.max_bad_lines);
     let local = LocalMap::read(&maps, &bad)?;
-    check_code_systems(&local, options)?;
+    local.check_code_systems(&options.code_systems)?;
     let mut import =
         Import { transaction: &mut transaction, bad: &bad, wanted: Wanted::default(), seen: Seen::default() };
     supplement::want(&mut import.wanted);
@@ -114,7 +102,7 @@ pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcom
     let supplement = supplement::supplement(&seen, if made.rows.is_empty() { &[] } else { &["Undefined"] });
     let mut rows = supplement.rows;
     rows.extend(made.rows);
-    rows.extend(vocabulary_rows(&local, &seen, options, &mut outcome.without_code_system));
+    rows.extend(local.vocabulary_rows(&seen, &options.code_systems, &mut outcome.without_code_system));
     for (table, files) in write_rows(&mut transaction, &rows).await? {
         written.entry(table).or_default().extend(files);
     }
@@ -130,27 +118,12 @@ pub async fn import(lake: &Lake, options: &ImportOptions) -> Result<ImportOutcom
     opened(lake, outcome).await
 }
 
-/// Makes the index, so that the first run need not, and says what it is.
+/// Makes the index and checks the project's concepts, so that the first run need not, and says what it is.
 async fn opened(lake: &Lake, outcome: ImportOutcome) -> Result<ImportOutcome> {
     let vocabulary = Vocabulary::load(lake).await?;
+    self_check(lake, &vocabulary).await?;
     let (version, index_bytes) = (vocabulary.version().to_owned(), vocabulary.size_bytes() as u64);
     Ok(ImportOutcome { version, index_bytes, ..outcome })
-}
-
-/// How the lake keeps a table of the vocabulary.
-pub fn spec(name: &str) -> TableSpec {
-    let sort = TABLES.iter().find(|(table, _)| *table == name).map_or(&[] as &[&str], |(_, sort)| sort);
-    TableSpec {
-        name: TableName::new("vocabulary", name),
-        schema: table(name).schema(),
-        key: Vec::new(),
-        sort: sort.iter().map(|column| (*column).to_owned()).collect(),
-        partition: None,
-    }
-}
-
-fn table(name: &str) -> &'static omop::Table {
-    omop::table(name).expect("the vocabulary's tables are part of the CDM")
 }
 
 struct Import<'i> {
@@ -190,37 +163,6 @@ impl Import<'_> {
     }
 }
 
-/// The file of each table, whatever the case of its name.
-pub fn find_files(dir: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
-    if !dir.is_dir() {
-        return Err(Error::NoSuchSource { name: dir.display().to_string() });
-    }
-    let entries = std::fs::read_dir(dir).map_err(|source| Error::Read { path: dir.to_owned(), source })?;
-    let mut files = BTreeMap::new();
-    for entry in entries {
-        let path = entry.map_err(|source| Error::Read { path: dir.to_owned(), source })?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_lowercase();
-        let table = TABLES.iter().find(|(table, _)| name.strip_suffix(".csv") == Some(table));
-        if let Some((table, _)) = table
-            && let Some(other) = files.insert(*table, path.clone())
-        {
-            let problem = format!("both `{}` and `{}` are table `{table}`", other.display(), path.display());
-            return Err(Error::Vocabulary(problem));
-        }
-    }
-    for table in ["concept", "concept_relationship"] {
-        if !files.contains_key(table) {
-            let problem = format!(
-                "no file `{}.csv` in `{}`\nhint: unpack the zip file of the Athena download there",
-                table.to_uppercase(),
-                dir.display()
-            );
-            return Err(Error::Vocabulary(problem));
-        }
-    }
-    Ok(files)
-}
-
 /// Names, sizes and times of the files, and what else decides rows.
 fn fingerprint(
     files: &BTreeMap<&'static str, PathBuf>,
@@ -236,51 +178,6 @@ fn fingerprint(
         text.push_str(&format!("{name} {} {modified:?}\n", metadata.len()));
     }
     Ok(format!("{:016x}", xxh3_64(text.as_bytes())))
-}
-
-fn check_code_systems(local: &LocalMap, options: &ImportOptions) -> Result<()> {
-    let vocabularies = local.vocabularies();
-    match options.code_systems.iter().find(|(vocabulary, _)| !vocabularies.contains(vocabulary.as_str())) {
-        None => Ok(()),
-        Some((vocabulary, _)) => Err(Error::Vocabulary(format!(
-            "`--code-system` names vocabulary `{vocabulary}`, which no map of local codes has, expected {}",
-            if vocabularies.is_empty() {
-                "`--source-to-concept-map`, too".to_owned()
-            } else {
-                format!("one of {}", vocabularies.into_iter().collect::<Vec<_>>().join(", "))
-            }
-        ))),
-    }
-}
-
-/// The rows of local vocabularies; the address of the code system stands where OMOP has it, in `vocabulary_reference`.
-fn vocabulary_rows(
-    local: &LocalMap,
-    seen: &Seen,
-    options: &ImportOptions,
-    without_code_system: &mut Vec<String>,
-) -> Vec<Row<'static>> {
-    let is_known = |vocabulary: &str| model::vocabulary::vocabularies().any(|row| row.vocabulary_id == vocabulary);
-    let mut rows = Vec::new();
-    for vocabulary in local.vocabularies() {
-        if seen.has_name("vocabulary", vocabulary) || is_known(vocabulary) {
-            continue;
-        }
-        let given = options.code_systems.iter().find(|(name, _)| name == vocabulary).map(|(_, system)| system.as_str());
-        let reference = given.or(vocabulary.contains(':').then_some(vocabulary));
-        if reference.is_none() {
-            without_code_system.push(vocabulary.to_owned());
-        }
-        let row = omop::Vocabulary {
-            vocabulary_id: vocabulary.to_owned().into(),
-            vocabulary_name: vocabulary.to_owned().into(),
-            vocabulary_reference: reference.map(|reference| reference.to_owned().into()),
-            vocabulary_version: None,
-            vocabulary_concept_id: NO_MATCHING_CONCEPT,
-        };
-        rows.push(row.into());
-    }
-    rows
 }
 
 /// Writes rows into files of their tables.
@@ -358,8 +255,9 @@ None,\"OMOP, standardized\",ref,v5.0 29-FEB-24,44819096\n";
         assert_eq!((outcome.version.as_str(), outcome.rows["concept_ancestor"]), ("v5.0 29-FEB-24", 0));
         assert_eq!(outcome.bad_lines, 1);
         assert_eq!(outcome.first_bad_lines[0].to_string(), "file `CONCEPT.csv`, line 4: expected 10 columns, found 1");
-        let cache = std::fs::read_dir(place.path().join("cache")).unwrap().count();
-        assert_eq!(cache, 1);
+        let cache = std::fs::read_dir(place.path().join("cache")).unwrap().map(|entry| entry.unwrap().path());
+        let kinds: std::collections::BTreeSet<_> = cache.map(|path| path.extension().unwrap().to_owned()).collect();
+        assert_eq!(kinds, ["check".into(), "index".into()].into());
         let again = import(&lake, &options(folder.path())).await.unwrap();
         assert!(again.already_committed);
         assert_eq!(again, ImportOutcome { already_committed: true, ..outcome.clone() });

@@ -10,8 +10,8 @@ use lake::{AsOf, Lake, TableName};
 use model::omop;
 use serde::{Deserialize, Serialize};
 
+use super::bad_lines::BadLines;
 use super::stored::for_each;
-use super::table_file::BadLines;
 use super::watch::FIRST_CUSTOM;
 use super::{Domain, Vocabulary};
 use crate::Result;
@@ -198,18 +198,17 @@ async fn meanings<'c>(
         Side::Loaded => Vocabulary::load(lake).await?,
         Side::Folder(folder) => Vocabulary::of_folder(folder, bad)?,
     };
-    let index = &vocabulary.index;
     let mut meanings = HashMap::new();
     for code in codes {
-        let (number, text) = match code {
-            Code::Known { vocabulary_id, code } => (index.vocabulary_number(vocabulary_id), code),
-            Code::OfSystem { system, code } => (vocabulary.systems.number(system), code),
+        let (system, text) = match code {
+            Code::Known { vocabulary_id, code } => (vocabulary.code_system_of(vocabulary_id), code),
+            Code::OfSystem { system, code } => (vocabulary.code_system(system), code),
         };
-        let place = number.and_then(|number| vocabulary.place_of_code(number, text).0);
-        let mut targets: Vec<Meaning> = place
+        let found = system.and_then(|system| vocabulary.find_as_usual(system, text));
+        let mut targets: Vec<Meaning> = found
             .into_iter()
-            .flat_map(|place| index.maps_to(place))
-            .filter_map(|target| index.view(target))
+            .flat_map(|(source, _)| source.targets())
+            .filter_map(|target| vocabulary.concept(target.concept_id))
             .map(|target| Meaning { concept_id: target.concept_id, domain_id: target.domain_id.to_owned() })
             .collect();
         if !targets.is_empty() {

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use model::fhir::{CodeableConcept, Coding};
 
-use super::index::{Place, Places};
-use super::{Domain, Vocabulary};
+use super::Vocabulary;
+use super::index::Target;
+use super::look_up::{SourceConcept, Spelling};
 
 /// Which vocabularies come first for an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +19,6 @@ pub enum Priority {
     Vaccine,
     /// Observations: LOINC first.
     Observation,
-}
-
-/// A standard concept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The concept.
-    pub concept_id: i32,
-    /// What kind of fact it is.
-    pub domain: Domain,
 }
 
 /// What became of a CodeableConcept.
@@ -75,20 +67,23 @@ impl Resolution<'_> {
 struct Candidate<'k, 'd, 'v> {
     coding: &'k Coding<'d>,
     rank: u8,
-    source: Option<Place>,
-    targets: Places<'v>,
+    source: Option<SourceConcept<'v>>,
     is_normalised: bool,
 }
 
-impl Candidate<'_, '_, '_> {
+impl<'v> Candidate<'_, '_, 'v> {
     /// Smaller is better: a mapped code before a known one before an unknown one, then the rank of its vocabulary.
     fn order(&self) -> (u8, u8) {
-        let found = match (self.targets.is_empty(), self.source) {
-            (false, _) => 0,
-            (true, Some(_)) => 1,
-            (true, None) => 2,
+        let found = match &self.source {
+            Some(source) if !source.targets().is_empty() => 0,
+            Some(_) => 1,
+            None => 2,
         };
         (found, self.rank)
+    }
+
+    fn targets(&self) -> impl Iterator<Item = Target> + use<'v> {
+        self.source.into_iter().flat_map(|source| source.targets())
     }
 }
 
@@ -108,7 +103,7 @@ impl Vocabulary {
             if candidate.order() < held.order() {
                 best = Some(candidate);
                 is_undecided = false;
-            } else if candidate.order() == held.order() && !candidate.targets.eq(held.targets) {
+            } else if candidate.order() == held.order() && !candidate.targets().eq(held.targets()) {
                 match self.is_better(&candidate, held) {
                     Some(true) => best = Some(candidate),
                     Some(false) => {}
@@ -119,13 +114,10 @@ impl Vocabulary {
         let Some(best) = best else {
             return Resolution::default();
         };
-        let index = &self.index;
-        let target = |place| Target { concept_id: index.concept_id(place), domain: index.domain(place) };
-        let value = best.source.and_then(|source| index.maps_to_value(source).next());
         Resolution {
-            targets: best.targets.map(target).collect(),
-            value_concept_id: value.map(|place| index.concept_id(place)),
-            source_concept_id: best.source.map(|place| index.concept_id(place)),
+            targets: best.source.map_or_else(Vec::new, |source| source.targets().collect()),
+            value_concept_id: best.source.and_then(|source| source.value_concept_id()),
+            source_concept_id: best.source.map(|source| source.concept_id()),
             source_value: best.coding.code.as_ref().map(|code| code.to_cow()),
             system: best.coding.system.as_ref().map(|system| system.to_cow()),
             display: best.coding.display.as_ref().map(|display| display.to_cow()),
@@ -136,38 +128,30 @@ impl Vocabulary {
 
     fn candidate<'k, 'd>(&self, coding: &'k Coding<'d>, priority: Priority) -> Option<Candidate<'k, 'd, '_>> {
         let code = coding.code.as_deref().filter(|code| !code.trim().is_empty())?;
-        let vocabulary = coding.system.as_deref().and_then(|system| self.systems.number(system));
-        let Some(vocabulary) = vocabulary else {
+        let Some(system) = coding.system.as_deref().and_then(|system| self.code_system(system)) else {
             // A known system whose vocabulary is not loaded still ranks by what it is.
             let known = coding.system.as_deref().and_then(model::vocabulary::vocabulary_of_system);
             let rank = rank(priority, known.unwrap_or_default());
-            return Some(Candidate { coding, rank, source: None, targets: Places::NONE, is_normalised: false });
+            return Some(Candidate { coding, rank, source: None, is_normalised: false });
         };
-        let (source, is_normalised) = self.place_of_code(vocabulary, code);
+        let found = self.find_as_usual(system, code);
         Some(Candidate {
             coding,
-            rank: rank(priority, self.index.vocabulary_name(vocabulary)),
-            source,
-            targets: source.map_or(Places::NONE, |place| self.index.maps_to(place)),
-            is_normalised,
+            rank: self.ranks.get(usize::from(system.0)).map_or(u8::MAX, |ranks| ranks[priority as usize]),
+            source: found.map(|(source, _)| source),
+            is_normalised: found.is_some_and(|(_, spelling)| spelling == Spelling::Normalised),
         })
-    }
-
-    /// The place of a code as it is written, or as it is usually written; true for the latter.
-    pub(super) fn place_of_code(&self, vocabulary: u16, code: &str) -> (Option<Place>, bool) {
-        if let Some(place) = self.index.place_of_code(vocabulary, code) {
-            return (Some(place), false);
-        }
-        let usual = normalised(self.index.vocabulary_name(vocabulary), code);
-        let place = usual.and_then(|code| self.index.place_of_code(vocabulary, &code));
-        (place, place.is_some())
     }
 
     /// Whether a later coding of the same rank wins: the more specific one, then the one that a user chose. `None` when
     /// nothing but the order tells them apart.
     fn is_better(&self, later: &Candidate<'_, '_, '_>, held: &Candidate<'_, '_, '_>) -> Option<bool> {
-        let only = |mut places: Places<'_>| places.next().filter(|_| places.is_empty());
-        if let (Some(later), Some(held)) = (only(later.targets), only(held.targets)) {
+        let only = |candidate: &Candidate<'_, '_, '_>| {
+            let mut targets = candidate.targets();
+            let only = targets.next().filter(|_| targets.next().is_none())?;
+            self.index.place(only.concept_id)
+        };
+        if let (Some(later), Some(held)) = (only(later), only(held)) {
             if self.is_below(later, held) {
                 return Some(true);
             }
@@ -184,6 +168,13 @@ impl Vocabulary {
     }
 }
 
+/// The rank of a vocabulary for each priority.
+pub fn ranks(vocabulary_id: &str) -> [u8; 4] {
+    [Priority::Clinical, Priority::Drug, Priority::Vaccine, Priority::Observation]
+        .map(|priority| rank(priority, vocabulary_id))
+}
+
+/// Smaller is better.
 fn rank(priority: Priority, vocabulary_id: &str) -> u8 {
     let is_first = match priority {
         Priority::Clinical => vocabulary_id == "SNOMED",
@@ -198,38 +189,6 @@ fn rank(priority: Priority, vocabulary_id: &str) -> u8 {
         "ICD10CM" | "ICD9CM" | "ICD10" | "ICD10GM" | "ICD10PCS" => 3,
         "" => 5,
         _ => 4,
-    }
-}
-
-/// Another spelling to try once: surrounding space, the dot of ICD, the eleven digits of NDC.
-pub(super) fn normalised(vocabulary_id: &str, code: &str) -> Option<String> {
-    let trimmed = code.trim();
-    let other = match vocabulary_id {
-        "ICD10CM" | "ICD10" | "ICD10GM" | "ICD9CM" => dotted(vocabulary_id, trimmed),
-        "NDC" => eleven_digits(trimmed)?,
-        _ if trimmed.len() == code.len() => return None,
-        _ => trimmed.to_owned(),
-    };
-    (other != code).then_some(other)
-}
-
-fn dotted(vocabulary_id: &str, code: &str) -> String {
-    let bare: String = code.chars().filter(|letter| *letter != '.').collect::<String>().to_uppercase();
-    let place = if vocabulary_id == "ICD9CM" && bare.starts_with('E') { 4 } else { 3 };
-    match bare.get(..place).zip(bare.get(place..)) {
-        Some((head, tail)) if !tail.is_empty() => format!("{head}.{tail}"),
-        _ => bare,
-    }
-}
-
-fn eleven_digits(code: &str) -> Option<String> {
-    let parts: Vec<&str> = code.split('-').collect();
-    match parts.as_slice() {
-        [labeler, product, package] if labeler.len() <= 5 && product.len() <= 4 && package.len() <= 2 => {
-            Some(format!("{labeler:0>5}{product:0>4}{package:0>2}"))
-        }
-        [digits] => Some((*digits).to_owned()),
-        _ => None,
     }
 }
 
@@ -330,8 +289,6 @@ mod tests {
         assert_eq!((ids(&found), found.is_normalised, found.source_value.as_deref()), (vec![1], true, Some("e119")));
         let ndc = resolve(&format!("[{}]", coding("http://hl7.org/fhir/sid/ndc", "0071-0155-23")), Priority::Drug);
         assert_eq!((ids(&ndc), ndc.is_normalised), (vec![6], true));
-        assert_eq!(dotted("ICD9CM", "E8120"), "E812.0");
-        assert_eq!(dotted("ICD9CM", "25000"), "250.00");
         let exact = resolve(&format!("[{}]", coding(ICD, "E11.9")), Priority::Clinical);
         assert!(!exact.is_normalised);
     }

@@ -1,5 +1,7 @@
 //! The concept self-check: every concept that the project's own tables name, held against the vocabulary that is loaded,
 //! before the first row is written. A difference is told, not fatal: a user's vocabulary may be smaller than our rules.
+//!
+//! What the vocabulary says of these concepts is kept beside its index, so that only the first run looks for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +11,11 @@ use arrow::datatypes::Int32Type;
 use lake::{AsOf, Lake};
 use model::quality::CONCEPT_CHECK;
 use model::vocabulary::{rule_concepts, starter_concepts};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::Vocabulary;
-use super::stored::for_each;
+use super::stored::{for_each, state};
+use super::{Vocabulary, cache};
 use crate::Result;
 use crate::view::column::constant;
 
@@ -29,7 +33,7 @@ struct Expected {
 }
 
 /// What the loaded vocabulary says of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Found {
     name: String,
     domain: String,
@@ -90,7 +94,7 @@ pub(crate) async fn self_check(lake: &Lake, vocabulary: &Vocabulary) -> Result<V
         is_standard: concept.is_standard(),
     });
     let expected: Vec<Expected> = rules.chain(starter).collect();
-    let found = if vocabulary.is_in_lake() { in_lake(lake, &expected).await? } else { in_starter() };
+    let found = if vocabulary.is_in_lake() { known(lake, vocabulary, &expected).await? } else { in_starter() };
     // A concept may be named by a rule and by the starter: both get their answer.
     let answer = |expected: Expected| ConceptCheck { found: found.get(&expected.concept_id).cloned(), expected };
     Ok(expected.into_iter().map(answer).collect())
@@ -104,6 +108,21 @@ fn in_starter() -> HashMap<i32, Found> {
         is_valid: concept.invalid_reason.is_none(),
     };
     starter_concepts().map(|concept| (concept.concept_id, found(concept))).collect()
+}
+
+/// What an earlier run found in the same state of the vocabulary for the same concepts, or else what the lake says now.
+async fn known(lake: &Lake, vocabulary: &Vocabulary, expected: &[Expected]) -> Result<HashMap<i32, Found>> {
+    let Some(held) = vocabulary.state else { return in_lake(lake, expected).await };
+    let path = cache::self_check(lake, held, xxh3_64(format!("{expected:?}").as_bytes()));
+    if let Some(found) = cache::read(&path)?.and_then(|json| serde_json::from_slice(&json).ok()) {
+        return Ok(found);
+    }
+    let found = in_lake(lake, expected).await?;
+    // Somebody may have imported another vocabulary meanwhile: then this is of neither.
+    if state(lake).await? == held {
+        cache::write(&path, &serde_json::to_vec(&found).unwrap_or_default())?;
+    }
+    Ok(found)
 }
 
 async fn in_lake(lake: &Lake, expected: &[Expected]) -> Result<HashMap<i32, Found>> {
@@ -192,5 +211,60 @@ mod tests {
         let wrong: Vec<_> = checks.iter().filter(|check| check.status() != "passed").collect();
         assert!(checks.len() > 200 && wrong.is_empty(), "{wrong:#?}");
         assert_eq!(check_rows(&checks, "r", "v").unwrap().num_rows(), checks.len());
+    }
+
+    fn expected(concept_id: i32) -> Expected {
+        Expected { named_by: "x", concept_id, name: "Male", domain: "Gender", is_standard: true }
+    }
+
+    /// A lake whose vocabulary is one concept of that name.
+    async fn import(lake: &Lake, folder: &std::path::Path, name: &str) {
+        let header = "concept_id,concept_name,domain_id,vocabulary_id,concept_class_id,standard_concept,concept_code,\
+                      valid_start_date,valid_end_date,invalid_reason";
+        let concept = format!("{header}\n1,{name},Gender,Gender,Gender,S,M,1970-01-01,2099-12-31,\n");
+        let relationship = "concept_id_1,concept_id_2,relationship_id,valid_start_date,valid_end_date,invalid_reason\n";
+        std::fs::write(folder.join("CONCEPT.csv"), concept).unwrap();
+        std::fs::write(folder.join("CONCEPT_RELATIONSHIP.csv"), relationship).unwrap();
+        let options = super::super::ImportOptions {
+            folder: folder.to_owned(),
+            run_id: name.to_owned(),
+            local_maps: Vec::new(),
+            code_systems: Vec::new(),
+            max_bad_lines: 0,
+            threads: 1,
+        };
+        super::super::import(lake, &options).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_vocabulary_is_asked_once_and_a_changed_one_or_another_question_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let download = tempfile::tempdir().unwrap();
+        let lake = Lake::open(&lake::Config::folder(folder.path())).await.unwrap();
+        import(&lake, download.path(), "Male").await;
+        let first = Vocabulary::load(&lake).await.unwrap();
+        let names = |found: HashMap<i32, Found>| found.into_values().map(|found| found.name).collect::<Vec<_>>();
+        assert_eq!(names(known(&lake, &first, &[expected(1)]).await.unwrap()), ["Male"]);
+        // What is kept is believed: it is not looked for again.
+        let kept = || {
+            let entries = std::fs::read_dir(lake.cache_folder()).unwrap().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.extension().is_some_and(|kind| kind == "check")).collect::<Vec<_>>()
+        };
+        let [path] = kept().try_into().unwrap();
+        let json = String::from_utf8(cache::read(&path).unwrap().unwrap()).unwrap();
+        cache::write(&path, json.replace("Male", "Kept").as_bytes()).unwrap();
+        assert_eq!(names(known(&lake, &first, &[expected(1)]).await.unwrap()), ["Kept"]);
+        // Other data of ours, a damaged file, and another vocabulary are.
+        assert_eq!(names(known(&lake, &first, &[expected(1), expected(i32::MAX)]).await.unwrap()), ["Male"]);
+        let [path] = kept().try_into().unwrap();
+        std::fs::write(&path, "nonsense").unwrap();
+        assert_eq!(names(known(&lake, &first, &[expected(1), expected(i32::MAX)]).await.unwrap()), ["Male"]);
+        import(&lake, download.path(), "MALE").await;
+        let second = Vocabulary::load(&lake).await.unwrap();
+        assert_eq!(names(known(&lake, &second, &[expected(1), expected(i32::MAX)]).await.unwrap()), ["MALE"]);
+        // What is of a state that is gone is not kept for the state that came.
+        assert_eq!(names(known(&lake, &first, &[expected(1)]).await.unwrap()), ["MALE"]);
+        let gone = format!("{:016x}", first.state.unwrap());
+        assert!(kept().iter().all(|path| !path.to_string_lossy().contains(&gone)));
     }
 }

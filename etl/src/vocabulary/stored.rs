@@ -13,11 +13,12 @@ use model::omop::Builders;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::bad_lines::BadLines;
 use super::build::IndexBuilder;
 use super::cache;
-use super::import::{TABLES, find_files, spec};
+use super::download::{TABLES, find_files, spec};
 use super::index::Index;
-use super::table_file::{BadLines, TableFile};
+use super::table_file::TableFile;
 use super::{UNKNOWN_RELEASE, Vocabulary, WHOLE};
 use crate::Result;
 
@@ -95,8 +96,9 @@ impl Vocabulary {
         }
         loop {
             let state = state(lake).await?;
-            let path = cache::path(lake, state);
-            if let Some(index) = cache::read(&path)? {
+            let path = cache::index(lake, state);
+            // One of another version of the program is as none.
+            if let Some(index) = cache::read(&path)?.and_then(|bytes| Index::of_bytes(bytes).ok()) {
                 return Ok(Vocabulary::of_state(index, state));
             }
             let session = lake.session(&AsOf::Latest).await?;
@@ -108,7 +110,7 @@ impl Vocabulary {
             let index = build(&session, &version).await?;
             // Somebody may have imported another vocabulary meanwhile: then the index is of neither.
             if self::state(lake).await? == state {
-                cache::write(&path, &index)?;
+                cache::write(&path, index.bytes())?;
                 return Ok(Vocabulary::of_state(index, state));
             }
         }
@@ -120,7 +122,7 @@ impl Vocabulary {
 }
 
 /// A hash of the snapshots of the tables that the index is made of.
-async fn state(lake: &Lake) -> Result<u64> {
+pub async fn state(lake: &Lake) -> Result<u64> {
     let mut text = String::new();
     for (table, _) in INDEXED {
         let snapshot = lake.history(&TableName::new("vocabulary", table)).await?.last().map(|snapshot| snapshot.id);
@@ -195,7 +197,7 @@ pub async fn info(lake: &Lake) -> Result<Info> {
     let tables = lake.row_counts().await?;
     let own = tables.into_iter().filter(|(table, _)| table.namespace == "vocabulary");
     info.tables = own.map(|(table, rows)| (table.name, rows)).collect();
-    let index = cache::path(lake, state(lake).await?);
+    let index = cache::index(lake, state(lake).await?);
     info.index_bytes = std::fs::metadata(index).ok().map(|file| file.len());
     Ok(info)
 }
