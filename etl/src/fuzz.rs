@@ -39,7 +39,7 @@ pub fn read_records(bytes: &[u8], mut each: impl FnMut(&[u8])) {
             let read = extract::read(&file, 0, &AtomicU64::new(0), &mut |block| {
                 record::for_each(&block, &mut |item| {
                     if let Item::Record(record) = item {
-                        _ = record.id();
+                        _ = record.head();
                         each(record.text);
                     }
                 });

@@ -180,7 +180,7 @@ mod tests {
         read_rows(text, 0, b',', &conversion, &mut |block| {
             for_each(&block, &mut |item| {
                 told.push(match item {
-                    Item::Record(record) => format!("{} {}", record.line, record.id().unwrap_or_default()),
+                    Item::Record(record) => format!("{} {}", record.line, record.head().id.unwrap_or_default()),
                     Item::Unreadable(what) => format!("{} {} {:?}", what.line, what.reason, what.field),
                     Item::Bundle { .. } => "Bundle".to_owned(),
                 });

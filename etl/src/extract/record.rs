@@ -215,7 +215,7 @@ mod tests {
             told.push(match item {
                 Item::Record(record) => match record.deletes {
                     Some(deleted) => format!("{} delete {deleted}", record.line),
-                    None => format!("{} {:?} {:?}", record.line, record.head.resource_type, record.id()),
+                    None => format!("{} {:?} {:?}", record.line, record.head().resource_type, record.head().id),
                 },
                 Item::Bundle { line, entry_count, .. } => format!("{line} Bundle of {entry_count}"),
                 Item::Unreadable(what) => format!("{} {}", what.line, what.reason),
