@@ -68,6 +68,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds other counts of the same kind.
+    pub fn add(&mut self, other: &Counts) {
+        self.read += other.read;
+        self.mapped += other.mapped;
+        self.excluded += other.excluded;
+        self.rejected += other.rejected;
+    }
+
     /// True when nothing was lost.
     pub fn balances(&self) -> bool {
         self.read == self.mapped + self.excluded + self.rejected
@@ -98,22 +106,15 @@ impl Accounting {
 
     /// The sum over all types.
     pub fn total(&self) -> Counts {
-        self.by_type.values().fold(Counts::default(), |sum, counts| Counts {
-            read: sum.read + counts.read,
-            mapped: sum.mapped + counts.mapped,
-            excluded: sum.excluded + counts.excluded,
-            rejected: sum.rejected + counts.rejected,
-        })
+        let mut total = Counts::default();
+        self.by_type.values().for_each(|counts| total.add(counts));
+        total
     }
 
     /// Adds the counts of another part of the same run.
     pub fn merge(&mut self, other: &Accounting) {
         for (resource_type, counts) in &other.by_type {
-            let sum = self.of(resource_type);
-            sum.read += counts.read;
-            sum.mapped += counts.mapped;
-            sum.excluded += counts.excluded;
-            sum.rejected += counts.rejected;
+            self.of(resource_type).add(counts);
         }
     }
 
