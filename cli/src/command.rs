@@ -81,3 +81,15 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -29,6 +29,8 @@ mod skim;
 mod spill;
 mod survey;
 mod table_choice;
+#[cfg(test)]
+mod testing;
 mod transform;
 mod view;
 pub mod vocabulary;

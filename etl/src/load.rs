@@ -88,7 +88,7 @@ impl Origin {
 /// A version of a resource, as it came.
 pub struct RawVersion<'r> {
     /// Where it stood in the input.
-    pub origin: &'r quality::Origin,
+    pub origin: quality::Origin<'r>,
     /// `Patient`, …
     pub resource_type: &'r str,
     /// The logical id.
@@ -172,30 +172,30 @@ impl Sink {
     }
 
     /// Adds a rejected record.
-    pub fn reject(&mut self, reject: &Reject) {
+    pub fn reject(&mut self, reject: &Reject<'_>) {
         let columns = &mut self.rejected;
         columns.text(0, Some(self.origin.run_id()));
         columns.text(1, Some(self.origin.source_id()));
-        columns.text(2, Some(&reject.origin.file));
+        columns.text(2, Some(reject.origin.file));
         columns.number(3, reject.origin.line as i64);
-        columns.text(4, Some(&reject.resource_type));
-        columns.text(5, reject.resource_id.as_deref());
-        columns.text(6, reject.field.as_deref());
-        columns.text(7, Some(&reject.reason));
-        columns.text(8, Some(&reject.detail));
+        columns.text(4, Some(reject.resource_type));
+        columns.text(5, reject.resource_id);
+        columns.text(6, reject.field);
+        columns.text(7, Some(reject.reason));
+        columns.text(8, Some(reject.detail));
     }
 
     /// Adds an excluded resource.
-    pub fn exclude(&mut self, exclusion: &Exclusion) {
+    pub fn exclude(&mut self, exclusion: &Exclusion<'_>) {
         let columns = &mut self.exclusion;
         columns.text(0, Some(self.origin.run_id()));
         columns.text(1, Some(self.origin.source_id()));
-        columns.text(2, Some(&exclusion.origin.file));
+        columns.text(2, Some(exclusion.origin.file));
         columns.number(3, exclusion.origin.line as i64);
-        columns.text(4, Some(&exclusion.resource_type));
-        columns.text(5, exclusion.resource_id.as_deref());
-        columns.text(6, Some(&exclusion.reason));
-        columns.text(7, Some(&exclusion.detail));
+        columns.text(4, Some(exclusion.resource_type));
+        columns.text(5, exclusion.resource_id);
+        columns.text(6, Some(exclusion.reason));
+        columns.text(7, Some(exclusion.detail));
     }
 
     /// True when versions of resources are kept as they came.
@@ -216,7 +216,7 @@ impl Sink {
         columns.text(7, version.json);
         columns.text(8, Some(self.origin.run_id()));
         columns.moment(9, Some(self.origin.started_at));
-        columns.text(10, Some(&version.origin.file));
+        columns.text(10, Some(version.origin.file));
         columns.number(11, version.origin.line as i64);
     }
 

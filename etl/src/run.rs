@@ -166,6 +166,7 @@ impl<'l> Loading<'l> {
             removed = self.removed(existing, &mut changed, &spans).await?;
             persons.extend(existing.persons_of(self.lake, &removed).await?);
         }
+        let changed = Arc::new(KeySet::Int64(changed));
         let mut crosswalk = WrittenFiles::default();
         for (table, files) in files.by_table {
             rows.insert(table.to_string(), files.row_count());
@@ -175,7 +176,7 @@ impl<'l> Loading<'l> {
                     let gone = if table.name == "observation_period" { None } else { removed.get(&table.name) };
                     put(transaction, &table, column, gone.cloned().unwrap_or_default(), files).await?;
                 }
-                "fhir" => put(transaction, &table, "resource_key", changed.clone(), files).await?,
+                "fhir" => upsert(transaction, &table, "resource_key", &changed, files).await?,
                 "quality" if table.name == CROSSWALK.name => crosswalk = files,
                 _ => transaction.append(&table, files),
             }
@@ -368,11 +369,22 @@ async fn put(
     removed: HashSet<i64>,
     files: WrittenFiles,
 ) -> Result<()> {
+    upsert(transaction, table, column, &Arc::new(KeySet::Int64(removed)), files).await
+}
+
+/// The same for keys that are taken away from several tables.
+async fn upsert(
+    transaction: &mut Transaction,
+    table: &TableName,
+    column: &str,
+    removed: &Arc<KeySet>,
+    files: WrittenFiles,
+) -> Result<()> {
     if removed.is_empty() {
         transaction.append(table, files);
         return Ok(());
     }
-    Ok(transaction.upsert(table, column, KeySet::Int64(removed), files).await?)
+    Ok(transaction.upsert(table, column, Arc::clone(removed), files).await?)
 }
 
 /// Finds keys that two rows of one table share.

@@ -67,7 +67,7 @@ pub struct Worker {
 /// A record that is a resource: what the worker needs to write of it.
 struct Sound<'r> {
     resource: Resource<'r>,
-    line: quality::Origin,
+    line: quality::Origin<'r>,
     version: Version<'r>,
     text: &'r str,
 }
@@ -105,7 +105,7 @@ impl Worker {
 
     fn item(&mut self, item: Item<'_>, block: &Block, shared: &Shared<'_>) {
         self.advanced += 1;
-        let file = shared.sources.files.get(block.file as usize).map(|file| file.name.clone()).unwrap_or_default();
+        let file = shared.sources.files.get(block.file as usize).map_or("", |file| file.name.as_str());
         let origin = |line: u64| quality::Origin { file, line };
         match item {
             Item::Unreadable(what) => {
@@ -131,7 +131,7 @@ impl Worker {
         }
     }
 
-    fn record(&mut self, record: &Record<'_>, tape: &mut Tape, origin: quality::Origin, shared: &Shared<'_>) {
+    fn record(&mut self, record: &Record<'_>, tape: &mut Tape, origin: quality::Origin<'_>, shared: &Shared<'_>) {
         let head_type = || record.head().resource_type.unwrap_or_default();
         let text = match std::str::from_utf8(record.text) {
             Ok(text) => text,
@@ -221,16 +221,14 @@ impl Worker {
             Judgement::Rejected { field, reason, detail } => {
                 return self.reject(line, resource_type, Some(id), field, reason, detail);
             }
-            Judgement::Excluded { reason, detail } => {
-                self.exclude(line.clone(), resource_type, Some(id), reason, detail)
-            }
+            Judgement::Excluded { reason, detail } => self.exclude(line, resource_type, Some(id), reason, detail),
             Judgement::Mapped => self.account.accounting.of(resource_type).mapped += 1,
         }
         self.account.lose(&mapped.losses);
         mapped.coverage.iter().for_each(|coverage| self.account.cover(coverage));
         self.keep(
             &RawVersion {
-                origin: &line,
+                origin: line,
                 resource_type,
                 resource_id: id,
                 version_id: version.version_id,
@@ -292,7 +290,7 @@ impl Worker {
         self.sink.trace(table.name, id, name, version, part);
     }
 
-    fn delete(&mut self, record: &Record<'_>, name: &str, origin: quality::Origin, shared: &Shared<'_>) {
+    fn delete(&mut self, record: &Record<'_>, name: &str, origin: quality::Origin<'_>, shared: &Shared<'_>) {
         let (resource_type, id) = name.split_once('/').unwrap_or((name, ""));
         self.account.accounting.of(resource_type).read += 1;
         if shared.survey.losers.contains_key(&record.position) {
@@ -301,7 +299,7 @@ impl Worker {
         }
         let key = omop_key(shared.policy.source_id, name, "fhir", "");
         let version = RawVersion {
-            origin: &origin,
+            origin,
             resource_type,
             resource_id: id,
             version_id: None,
@@ -327,7 +325,7 @@ impl Worker {
 
     fn unreadable(
         &mut self,
-        origin: quality::Origin,
+        origin: quality::Origin<'_>,
         resource_type: &str,
         field: Option<String>,
         reason: &'static str,
@@ -338,13 +336,13 @@ impl Worker {
         let counted = if resource_type.is_empty() { UNREADABLE } else { resource_type };
         self.account.accounting.of(counted).read += 1;
         self.account.reject(counted, reason);
-        let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
+        let (field, detail) = (field.as_deref(), detail.as_str());
         self.sink.reject(&Reject { origin, resource_type, resource_id: None, field, reason, detail });
     }
 
     fn reject(
         &mut self,
-        origin: quality::Origin,
+        origin: quality::Origin<'_>,
         resource_type: &str,
         id: Option<&str>,
         field: Option<String>,
@@ -352,23 +350,20 @@ impl Worker {
         detail: String,
     ) {
         self.account.reject(resource_type, reason);
-        let resource_id = id.map(str::to_owned);
-        let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
-        self.sink.reject(&Reject { origin, resource_type, resource_id, field, reason, detail });
+        let (field, detail) = (field.as_deref(), detail.as_str());
+        self.sink.reject(&Reject { origin, resource_type, resource_id: id, field, reason, detail });
     }
 
     fn exclude(
         &mut self,
-        origin: quality::Origin,
+        origin: quality::Origin<'_>,
         resource_type: &str,
         id: Option<&str>,
         reason: &'static str,
         detail: String,
     ) {
         self.account.exclude(resource_type, reason);
-        let resource_id = id.map(str::to_owned);
-        let (resource_type, reason) = (resource_type.to_owned(), reason.to_owned());
-        self.sink.exclude(&Exclusion { origin, resource_type, resource_id, reason, detail });
+        self.sink.exclude(&Exclusion { origin, resource_type, resource_id: id, reason, detail: &detail });
     }
 }
 

@@ -6,13 +6,14 @@ pub mod column;
 mod data_type;
 mod decimal;
 mod definition;
+mod folder;
 mod moment;
 pub mod path;
 mod plan;
 mod rows;
 pub mod suite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use crate::document::{Resource, Tape, mix};
 use crate::error::{Error, Result};
 use crate::reference::{Directory, References};
 use column::{Rendering, constant, timestamp};
+use folder::json_files;
 use path::Scope;
 use plan::Plan;
 use rows::Flat;
@@ -143,16 +145,8 @@ pub fn definitions_hash(views: &[Arc<View>]) -> Option<u64> {
 }
 
 /// The files of a folder that hold definitions.
-fn definitions(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
+fn definitions(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = json_files(folder)?;
     if files.is_empty() {
         return Err(Error::View { file: folder.to_owned(), problem: "holds no ViewDefinition (.json)".into() });
     }

@@ -247,7 +247,7 @@ impl Transaction {
         &mut self,
         table: &TableName,
         key_column: &str,
-        removed: KeySet,
+        removed: impl Into<Arc<KeySet>>,
         files: WrittenFiles,
     ) -> Result<()> {
         let mut staged = match self.tables.remove(table) {
@@ -256,7 +256,7 @@ impl Transaction {
             None => Staged::open(&self.lake, table, None, false).await?,
         };
         let files = files.of(table)?;
-        let change = Change::Upsert { key_column: key_column.to_string(), removed: Arc::new(removed), files };
+        let change = Change::Upsert { key_column: key_column.to_string(), removed: removed.into(), files };
         let applied = self.apply(table, &mut staged, &change).await;
         staged.changes.push(change);
         self.tables.insert(table.clone(), staged);

@@ -1,5 +1,4 @@
-//! The words of the field: FHIR R4 resources as the mapping reads them, the OMOP CDM 5.4 tables as data, and the
-//! vocabulary of data quality. No I/O, no async, no knowledge of lakes.
+#![doc = include_str!("../README.md")]
 
 pub mod constraint;
 pub mod fhir;

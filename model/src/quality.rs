@@ -14,44 +14,44 @@ pub use table::{
 };
 
 /// Where a record stands in the input.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Origin {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'r> {
     /// The file as the user named it; `-` is standard input.
-    pub file: String,
+    pub file: &'r str,
     /// The line of an NDJSON file or the entry of a Bundle, from 1.
     pub line: u64,
 }
 
 /// A record that could not be taken: bad data, kept as data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reject {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject<'r> {
     /// Where the record stands.
-    pub origin: Origin,
+    pub origin: Origin<'r>,
     /// `Patient`, or empty when it could not be read.
-    pub resource_type: String,
+    pub resource_type: &'r str,
     /// The logical id, where there is one.
-    pub resource_id: Option<String>,
+    pub resource_id: Option<&'r str>,
     /// The element at fault, as a FHIR path such as `Observation.effective[x]`.
-    pub field: Option<String>,
+    pub field: Option<&'r str>,
     /// A stable word: `invalid_json`, `missing_element`, `unresolved_reference`, …
-    pub reason: String,
+    pub reason: &'r str,
     /// What was found and what was expected, without the record's content.
-    pub detail: String,
+    pub detail: &'r str,
 }
 
 /// A record that is sound but makes no OMOP row, by rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exclusion {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exclusion<'r> {
     /// Where the record stands.
-    pub origin: Origin,
+    pub origin: Origin<'r>,
     /// Its resource type.
-    pub resource_type: String,
+    pub resource_type: &'r str,
     /// The logical id, where there is one.
-    pub resource_id: Option<String>,
+    pub resource_id: Option<&'r str>,
     /// A stable word: `no_omop_target`, `status_entered_in_error`, `superseded_version`, …
-    pub reason: String,
+    pub reason: &'r str,
     /// The value that decided, such as the status.
-    pub detail: String,
+    pub detail: &'r str,
 }
 
 /// Resources of one type: `read = mapped + excluded + rejected`.
@@ -68,6 +68,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds other counts of the same kind.
+    pub fn add(&mut self, other: &Counts) {
+        self.read += other.read;
+        self.mapped += other.mapped;
+        self.excluded += other.excluded;
+        self.rejected += other.rejected;
+    }
+
     /// True when nothing was lost.
     pub fn balances(&self) -> bool {
         self.read == self.mapped + self.excluded + self.rejected
@@ -98,22 +106,15 @@ impl Accounting {
 
     /// The sum over all types.
     pub fn total(&self) -> Counts {
-        self.by_type.values().fold(Counts::default(), |sum, counts| Counts {
-            read: sum.read + counts.read,
-            mapped: sum.mapped + counts.mapped,
-            excluded: sum.excluded + counts.excluded,
-            rejected: sum.rejected + counts.rejected,
-        })
+        let mut total = Counts::default();
+        self.by_type.values().for_each(|counts| total.add(counts));
+        total
     }
 
     /// Adds the counts of another part of the same run.
     pub fn merge(&mut self, other: &Accounting) {
         for (resource_type, counts) in &other.by_type {
-            let sum = self.of(resource_type);
-            sum.read += counts.read;
-            sum.mapped += counts.mapped;
-            sum.excluded += counts.excluded;
-            sum.rejected += counts.rejected;
+            self.of(resource_type).add(counts);
         }
     }
 

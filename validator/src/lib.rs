@@ -6,6 +6,7 @@ mod check;
 mod contents;
 mod draw;
 mod error;
+mod folder;
 mod oracle;
 mod page;
 mod privacy;

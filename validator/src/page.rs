@@ -10,7 +10,8 @@ use model::quality::{Severity, Status};
 use serde::Serialize;
 
 use crate::draw::{self, number, percent};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::folder;
 use crate::report::Report;
 use result::{Finding, Matrix, groups, is_finding};
 
@@ -32,14 +33,8 @@ impl Report {
     /// # Errors
     /// When the folder cannot be written.
     pub fn write(&self, dir: &Path) -> Result<Written> {
-        let written = Written { html: dir.join("index.html"), json: dir.join("report.json") };
-        let put = |path: &Path, content: &[u8]| {
-            std::fs::write(path, content).map_err(|source| Error::File { path: path.to_owned(), source })
-        };
-        std::fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
-        put(&written.json, &serde_json::to_vec_pretty(self)?)?;
-        put(&written.html, render(self)?.as_bytes())?;
-        Ok(written)
+        let (json, html) = folder::write(dir, ("report.json", self), ("index.html", &render(self)?))?;
+        Ok(Written { html, json })
     }
 }
 

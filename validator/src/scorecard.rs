@@ -12,7 +12,8 @@ use minijinja::{Environment, context, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use crate::check::quoted;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::folder;
 use crate::row::rows;
 
 pub use statement::{Departure, Standing, Statement, departures, statements};
@@ -235,14 +236,7 @@ impl Scorecard {
     /// # Errors
     /// When the folder cannot be written.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
-        let put = |path: &Path, content: &[u8]| {
-            std::fs::write(path, content).map_err(|source| Error::File { path: path.to_owned(), source })
-        };
-        std::fs::create_dir_all(folder).map_err(|source| Error::File { path: folder.to_owned(), source })?;
-        put(&folder.join("scorecard.json"), &serde_json::to_vec_pretty(self)?)?;
-        let page = folder.join("scorecard.html");
-        put(&page, self.html()?.as_bytes())?;
-        Ok(page)
+        Ok(folder::write(folder, ("scorecard.json", self), ("scorecard.html", &self.html()?))?.1)
     }
 
     fn html(&self) -> Result<String> {

@@ -39,13 +39,18 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Map anew what --keep-raw kept, with the rules and vocabulary of today, without the files
+    #[command(
+        mut_arg("source_id", |source_id| source_id.help("Only this source [default: each that was kept]")),
+        mut_arg("keep_raw", |keep_raw| keep_raw.hide(true)),
+        mut_arg("complete", |complete| complete.hide(true))
+    )]
     Backfill(Mapping),
 }
 
 /// How resources are mapped.
 #[derive(Args)]
 pub struct Mapping {
-    /// Name of the source in keys and lineage [default: fhir]
+    /// Name of the source in keys and lineage [default: synthetic for generated input, else fhir]
     #[arg(long, value_name = "NAME")]
     pub source_id: Option<String>,
     /// Keep every resource as JSON in raw.resource_version

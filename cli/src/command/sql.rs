@@ -20,10 +20,13 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Build models in the order of their graph
+    #[command(after_help = SELECTORS)]
     Run(Selection),
     /// Run the tests that the models declare
+    #[command(after_help = SELECTORS, mut_arg("full_refresh", |full_refresh| full_refresh.hide(true)))]
     Test(Selection),
-    /// List models with their materialisation and what they read
+    /// List models with their materialisation and what they are for
+    #[command(after_help = SELECTORS, mut_arg("full_refresh", |full_refresh| full_refresh.hide(true)))]
     List(Selection),
     /// Show one model: SQL, columns, tests, neighbours, column lineage
     Show {
@@ -32,16 +35,25 @@ enum Command {
     },
 }
 
+const SELECTORS: &str = "\
+Models are named as dbt users do:
+  marts.visit_summary, visit_*      the model; * stands for anything
+  +visit_summary, 1+visit_summary   with all that it reads, or with one step of it
+  visit_summary+, visit_summary+1   with all that reads it, or with one step of it
+  @visit_summary                    with all that reads it, and all that these read
+  tag:…, path:marts, source:omop.person
+                                    the models with a tag, of a folder, that read a table";
+
 /// Which models; none given is all.
 #[derive(Args, Default)]
 pub struct Selection {
-    /// Models: name, +name, name+, 2+name+1, @name, tag:…, path:…
+    /// Models [default: all]
     #[arg(value_name = "SELECT")]
     select: Vec<String>,
     /// Models to leave out, in the same words
     #[arg(long, value_name = "SELECT")]
     exclude: Vec<String>,
-    /// Build incremental models anew from all their input
+    /// Build anew, from all their input, also models that are incremental or unchanged
     #[arg(long)]
     full_refresh: bool,
 }

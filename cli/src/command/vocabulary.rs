@@ -55,19 +55,23 @@ enum Command {
 }
 
 const LOCAL_MAPS: &str = "\
-Local codes. Each code becomes a non-standard concept with an id of 2,000,000,000 or more, the same in every import,
-unless the download has it; a map of the download itself is not replaced. Two forms are read, with commas or tabs:
-  source_to_concept_map   source_code, source_concept_id (0, or an id of yours), source_vocabulary_id,
-                          source_code_description, target_concept_id, target_vocabulary_id, valid_start_date,
-                          valid_end_date, invalid_reason; a file of that name in DIR is read without being named
-  Usagi's saved review    sourceCode, sourceName, mappingStatus, conceptId, mappingType and others; rows that are not
-                          APPROVED name their code and map it to nothing; the file does not say the vocabulary:
-                          --source-to-concept-map LAB=usagi.csv --code-system LAB=http://hospital.example/lab
+Local codes. Each code becomes a non-standard concept with an id of 2,000,000,000 or more, the same
+in every import, unless the download has it; a map of the download itself is not replaced. Two forms
+are read, with commas or tabs:
+  source_to_concept_map   source_code, source_concept_id (0, or an id of yours),
+                          source_vocabulary_id, source_code_description, target_concept_id,
+                          target_vocabulary_id, valid_start_date, valid_end_date, invalid_reason;
+                          a file of that name in DIR is read without being named
+  Usagi's saved review    sourceCode, sourceName, mappingStatus, conceptId, mappingType and others;
+                          rows that are not APPROVED name their code and map it to nothing; the file
+                          does not say the vocabulary: --source-to-concept-map LAB=usagi.csv
+                          --code-system LAB=http://hospital.example/lab
 An import replaces everything, local codes too: name their files each time.";
 
 const DIFF: &str = "\
-Nothing is written. Codes of this lake's omop rows are looked up in both vocabularies; codes without a concept are
-found by the system that quality.mapping_coverage has for them. Local codes are not compared.";
+Nothing is written. Codes of this lake's omop rows are looked up in both vocabularies; codes without
+a concept are found by the system that quality.mapping_coverage has for them. Local codes are not
+compared.";
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {

@@ -1,22 +1,10 @@
 //! Public samples of FHIR, where they are at hand: taken whole, repeated, and the same in every form.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{assert_same, content, lake_in, load, query};
-
-fn shared(test: &str, path: &str) -> Option<PathBuf> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{} is missing", path.display());
-    #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
-    {
-        eprintln!("SKIPPED {test}: {} is missing", path.display());
-    }
-    None
-}
+use crate::testing::shared;
 
 #[tokio::test]
 async fn a_public_sample_is_taken_whole() {

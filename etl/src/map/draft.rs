@@ -207,15 +207,20 @@ impl<'d, 'c> Draft<'d, 'c> {
         resolution
     }
 
-    /// Counts what became of a unit.
-    pub fn cover_unit(&mut self, quantity: &Quantity<'d>, concept_id: i32) {
+    /// The concept of a quantity's unit, by its code or as it is written, and how the source writes it. Counts what
+    /// became of it.
+    pub fn unit(&mut self, quantity: &Quantity<'d>) -> Option<(i32, Option<Cow<'d, str>>)> {
+        let unit = quantity.code.as_ref().or(quantity.unit.as_ref())?;
+        let system = if quantity.code.is_some() { quantity.system.as_deref() } else { None };
+        let concept_id = self.context.vocabulary.unit(system, unit);
         self.mapped.coverage.push(Coverage {
             element: "Quantity.code",
             system: quantity.system.as_ref().map(|system| system.to_cow()),
-            code: quantity.code.as_ref().or(quantity.unit.as_ref()).map(|code| code.to_cow()),
+            code: Some(unit.to_cow()),
             display: quantity.unit.as_ref().map(|unit| unit.to_cow()),
             concept_id,
         });
+        Some((concept_id, self.source_value("Quantity.code", Some(unit))))
     }
 
     /// The person that the resource is about.

@@ -34,12 +34,9 @@ pub fn from_specimen(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
     let mut event = Event::new(Domain::Specimen, person_id, start, rule::TYPE_EHR, &code);
     if let Some(quantity) = collection.and_then(|collection| collection.quantity.as_ref()) {
         event.specimen.quantity = quantity.value.as_ref().map(|value| value.number());
-        if let Some(unit) = quantity.code.as_ref().or(quantity.unit.as_ref()) {
-            let system = if quantity.code.is_some() { quantity.system.as_deref() } else { None };
-            let concept_id = draft.context.vocabulary.unit(system, unit);
-            draft.cover_unit(quantity, concept_id);
+        if let Some((concept_id, source_value)) = draft.unit(quantity) {
             event.specimen.unit_concept_id = Some(concept_id);
-            event.specimen.unit_source_value = draft.source_value("Quantity.code", Some(unit));
+            event.specimen.unit_source_value = source_value;
         }
     }
     if let Some(site) = collection.and_then(|collection| collection.body_site.as_ref()).filter(|site| !site.is_empty())

@@ -74,14 +74,10 @@ fn set_quantity<'d>(
     if let Some(comparator) = quantity.comparator.as_deref() {
         event.operator_concept_id = Some(value("comparator", comparator).unwrap_or(NO_MATCHING_CONCEPT));
     }
-    let Some(unit) = quantity.code.as_ref().or(quantity.unit.as_ref()) else {
-        return;
-    };
-    let system = if quantity.code.is_some() { quantity.system.as_deref() } else { None };
-    let concept_id = draft.context.vocabulary.unit(system, unit);
-    draft.cover_unit(quantity, concept_id);
-    event.unit_concept_id = Some(concept_id);
-    event.unit_source_value = draft.source_value("Quantity.code", Some(unit));
+    if let Some((concept_id, source_value)) = draft.unit(quantity) {
+        event.unit_concept_id = Some(concept_id);
+        event.unit_source_value = source_value;
+    }
 }
 
 /// The normal range, or the first, where it has the value's unit.

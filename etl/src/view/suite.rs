@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::column::Rendering;
 use super::decimal::Decimal;
+use super::folder::json_files;
 use super::path::Scope;
 use super::plan::Plan;
 use super::rows::Flat;
@@ -93,16 +94,7 @@ fn suite_files(path: &Path) -> Result<Vec<PathBuf>> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let file = entry.map_err(failed)?.path();
-        if file.extension().is_some_and(|extension| extension == "json") && file.is_file() {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
+    json_files(path)
 }
 
 /// The cases of a suite; none when the file is something else.
@@ -232,16 +224,12 @@ fn is_value(expected: Option<Element<'_>>, column: &ArrayRef, row: usize) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::shared;
 
     #[test]
     fn every_case_of_the_official_suite_passes() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/sql-on-fhir/tests");
-        if !Path::new(folder).exists() {
-            assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{folder} is missing");
-            eprintln!("SKIPPED every_case_of_the_official_suite_passes: {folder} is missing");
-            return;
-        }
-        let report = run_suites(Path::new(folder)).unwrap();
+        let Some(folder) = shared("every_case_of_the_official_suite_passes", "sql-on-fhir/tests") else { return };
+        let report = run_suites(&folder).unwrap();
         let failures: Vec<_> = report.failures().collect();
         assert!(failures.is_empty(), "{failures:#?}");
         assert_eq!(report.passed(), 134);
