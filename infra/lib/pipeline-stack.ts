@@ -164,7 +164,7 @@ export class PipelineStack extends Stack {
       { actions: ['states:StartExecution'], resources: [arn('states', `stateMachine:${STATE_MACHINE}`)] },
       {
         actions: ['states:DescribeExecution', 'states:StopExecution', 'states:RedriveExecution'],
-        resources: [arn('states', `execution:${STATE_MACHINE}/Shard:*`)],
+        resources: [arn('states', `execution:${STATE_MACHINE}:*`), arn('states', `execution:${STATE_MACHINE}/Shard:*`)],
         becauseOfStar: 'Step Functions names the executions of the shards itself.',
       },
       {

@@ -51,7 +51,6 @@ function runTask(name: TaskName, command: string, runId: string) {
       TaskDefinition: `\${Task_${name}}`,
       LaunchType: 'FARGATE',
       PlatformVersion: '1.4.0',
-      PropagateTags: 'TASK_DEFINITION',
       NetworkConfiguration: {
         AwsvpcConfiguration: {
           Subnets: expression(`$split('\${Subnets}', ',')`),
