@@ -1,5 +1,7 @@
 //! Files to a lake and back, over small inputs of our own and, where it is at hand, over real ones.
 
+mod derived;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -34,7 +34,7 @@ use crate::view::{self, View};
 use crate::vocabulary::{self, ConceptCheck, Vocabulary};
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
-const MAPPING_VERSION: u64 = 2;
+const MAPPING_VERSION: u64 = 3;
 
 /// The snapshot property that holds the outcome of a run.
 const OUTCOME: &str = "etl-outcome";
@@ -253,7 +253,7 @@ impl<'l> Loading<'l> {
         }
         let share = self.transform(transaction).await?;
         share.account.check()?;
-        let Share { account, files, spans, mut persons, mut changed, keys } = share;
+        let Share { mut account, files, spans, mut persons, mut changed, keys } = share;
         collide(keys)?;
         let mut rows = BTreeMap::new();
         let mut removed = BTreeMap::new();
@@ -295,7 +295,8 @@ impl<'l> Loading<'l> {
             let count = preceding::reorder(transaction, &persons, &self.origin(true).lineage).await?;
             *rows.entry("omop.visit_occurrence".to_owned()).or_default() += count;
         }
-        self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
+        let without = self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
+        account.lose_many("omop.drug_exposure.drug_concept_id", "no_ingredient", without);
         self.write_account(transaction, &account, &mut rows).await?;
         Ok(Outcome {
             accounting: account.accounting,
@@ -374,7 +375,8 @@ impl<'l> Loading<'l> {
         Ok(share)
     }
 
-    /// Writes what comes from other rows: observation periods, eras, and the description of the source.
+    /// Writes what comes from other rows: observation periods, eras, and the description of the source. Returns how many
+    /// drug exposures belong to no era.
     async fn derive(
         &self,
         transaction: &mut Transaction,
@@ -383,7 +385,7 @@ impl<'l> Loading<'l> {
         removed: &mut BTreeMap<String, HashSet<i64>>,
         mut crosswalk: WrittenFiles,
         rows: &mut BTreeMap<String, u64>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let source_id = &self.options.source_id;
         let session = transaction.session().await?;
         let mut sink = Sink::open(transaction, &[], &self.origin(false), false).await?;
@@ -399,14 +401,19 @@ impl<'l> Loading<'l> {
         }
         let touched = self.existing.as_ref().map(|_| persons);
         if let Some(persons) = touched {
-            removed.insert("condition_era".into(), era::condition_era_keys(&session, persons).await?);
+            for table in era::TABLES {
+                removed.insert(table.into(), era::keys(&session, table, persons).await?);
+            }
         }
-        let mut failure = None;
-        era::condition_eras(&session, touched, source_id, |era| {
-            sink.omop_row(&Row::from(era));
-            failure = failure.take().or(sink.flush(false).err());
-        })
-        .await?;
+        let (mut failure, mut count) = (None, 0);
+        let mut write = |row: Row<'_>| {
+            sink.omop_row(&row);
+            count += 1;
+            // Eras leave no trace by which the sink could tell how much it holds.
+            failure = failure.take().or(sink.flush(count % load::BATCH_ROWS == 0).err());
+        };
+        era::condition_eras(&session, touched, source_id, |era| write(era.into())).await?;
+        let without = era::drug_eras(&session, touched, &self.vocabulary, source_id, |era| write(era.into())).await?;
         failure.map_or(Ok(()), Err)?;
         if !self.options.no_omop {
             let today = self.options.started_at.date();
@@ -422,13 +429,14 @@ impl<'l> Loading<'l> {
                 if !self.options.no_omop {
                     transaction.replace(&table, files);
                 }
-            } else if table.name == "observation_period" || table.name == "condition_era" {
+            } else if table.name == "observation_period" || era::TABLES.contains(&table.name.as_str()) {
                 let gone = removed.get(&table.name).cloned().unwrap_or_default();
                 put(transaction, &table, &format!("{}_id", table.name), gone, files).await?;
             }
         }
         let gone: HashSet<i64> = removed.values().flatten().copied().collect();
-        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await
+        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await?;
+        Ok(without)
     }
 
     async fn write_account(
