@@ -67,6 +67,7 @@ fn the_manifest_says_what_is_read_and_what_is_filled() {
     assert_eq!(manifest["tables"]["cost"], "partial");
     assert_eq!(manifest["tables"]["condition_era"], "full");
     assert_eq!(manifest["tables"]["drug_era"], "full");
+    assert_eq!(manifest["tables"]["fact_relationship"], "partial");
     assert_eq!(manifest["tables"]["dose_era"], "none");
     for key in ["profiles", "use_cases", "departures", "identifier_systems"] {
         assert!(!manifest[key].as_array().unwrap().is_empty(), "{key}");

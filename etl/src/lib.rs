@@ -13,6 +13,7 @@ mod error;
 mod existing;
 mod explain;
 mod extract;
+mod fact_relationship;
 mod id_set;
 mod load;
 mod map;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{NaiveDate, NaiveDateTime};
 use lake::{KeySet, Lake, Stamp, TableName, Transaction, WrittenFiles};
-use model::omop::{self, Lineage, Row};
+use model::omop::{self, Builders, Lineage, Row};
 use model::quality::{ACCOUNTING, ANOMALY, Accounting, CONCEPT_CHECK, CROSSWALK, LOSS, MAPPING_COVERAGE};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
@@ -21,6 +21,7 @@ use crate::era;
 use crate::error::{Error, Result};
 use crate::existing::{self, Existing};
 use crate::extract::source::Sources;
+use crate::fact_relationship;
 use crate::load::{self, Files, Origin, Sink};
 use crate::map::MedicationRequestPolicy;
 use crate::pass::{self, Meter, Progress};
@@ -297,6 +298,7 @@ impl<'l> Loading<'l> {
         }
         let without = self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
         account.lose_many("omop.drug_exposure.drug_concept_id", "no_ingredient", without);
+        self.relate(transaction, &mut account, &mut rows).await?;
         self.write_account(transaction, &account, &mut rows).await?;
         Ok(Outcome {
             accounting: account.accounting,
@@ -437,6 +439,33 @@ impl<'l> Loading<'l> {
         let gone: HashSet<i64> = removed.values().flatten().copied().collect();
         put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await?;
         Ok(without)
+    }
+
+    /// Writes the pairs of facts that belong together, when all facts and their traces are staged.
+    async fn relate(
+        &self,
+        transaction: &mut Transaction,
+        account: &mut Account,
+        rows: &mut BTreeMap<String, u64>,
+    ) -> Result<()> {
+        let session = transaction.session().await?;
+        let change = fact_relationship::change(&session, &self.options.source_id, &self.options.run_id).await?;
+        if !self.options.no_omop {
+            change.unresolved.iter().for_each(|(element, times)| {
+                account.lose_many(element, "unresolved_reference", *times);
+            });
+        }
+        let Some(table) = omop::table("fact_relationship").filter(|_| !change.is_empty()) else { return Ok(()) };
+        let lineage = self.origin(true).lineage;
+        let mut builders = Builders::default();
+        change.written.into_iter().for_each(|row| builders.append(&row.into()));
+        let mut writer = transaction.writer(&load::omop_spec(table)).await?;
+        for (table, columns) in builders.finish() {
+            writer.write(&lineage.batch(table, columns))?;
+        }
+        let files = writer.close()?;
+        *rows.entry("omop.fact_relationship".to_owned()).or_default() += files.row_count();
+        put(transaction, &TableName::new("omop", table.name), "fact_id_1", change.gone, files).await
     }
 
     async fn write_account(
