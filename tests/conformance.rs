@@ -25,7 +25,7 @@ fn the_scorecard_has_every_statement_and_its_versions() {
     }
     let failed: Vec<_> =
         card["statements"].as_array().unwrap().iter().filter(|line| line["status"] == "fail").collect();
-    assert_eq!(failed.iter().map(|line| line["id"].as_str().unwrap()).collect::<Vec<_>>(), ["f2o-120"], "{failed:#?}");
+    assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(statement(&card, "f2o-132")["status"], "not_applicable");
     let checks = statement(&card, "f2o-022")["checks"].as_array().unwrap();
     assert!(checks[0]["passed"].as_u64().unwrap() > 10, "{checks:?}");
