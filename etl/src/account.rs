@@ -57,6 +57,13 @@ impl Account {
         }
     }
 
+    /// Counts something that was lost several times.
+    pub fn lose_many(&mut self, element: &str, reason: &str, times: u64) {
+        if times > 0 {
+            count(&mut self.losses, element, reason, times);
+        }
+    }
+
     /// Counts a value that a flat table could not take as it is.
     pub fn lose_in_view(&mut self, view: &str, column: Option<&str>, reason: &str) {
         let column = column.map_or(String::new(), |column| format!(".{column}"));

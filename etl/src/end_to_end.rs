@@ -2,6 +2,8 @@
 
 mod public_sample;
 
+mod derived;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

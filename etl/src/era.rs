@@ -1,24 +1,43 @@
-//! Condition eras: spans over which a person is recorded with one condition, joined across short gaps. They are made from
-//! the staged `condition_occurrence`, so that they hold what earlier runs wrote, too. Records without a standard concept
-//! make none: what they have in common is only that nobody knows them.
+//! Eras: spans over which a person is recorded with one condition, or exposed to one ingredient, joined across short gaps.
+//! They are made from the staged tables of events, so that they hold what earlier runs wrote, too. Records without a
+//! standard concept make none: what they have in common is only that nobody knows them.
+//!
+//! There are no dose eras: they need the strength of each drug and the amount that was taken of it each day, and an
+//! order tells the latter in words.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use chrono::{Days, NaiveDate};
 use datafusion::prelude::SessionContext;
-use model::omop::ConditionEra;
 use model::omop::key::era_key;
+use model::omop::{ConditionEra, DrugEra};
 
 use crate::error::Result;
 use crate::query::{days, for_each, numbers};
+use crate::vocabulary::Vocabulary;
 
-/// Records of one condition that lie at most so many days apart belong to one era, as OHDSI defines it.
+/// The tables of eras; the key of each is named after it.
+pub const TABLES: [&str; 2] = ["condition_era", "drug_era"];
+
+/// Records of one concept that lie at most so many days apart belong to one era, as OHDSI defines it.
 const PERSISTENCE: Days = Days::new(30);
 
-/// One record: whose, of what, from when to when.
-type Span = (i64, i32, NaiveDate, NaiveDate);
+/// One record of a person: of what, from when to when.
+type Span = (i32, NaiveDate, NaiveDate);
+
+/// Records of one concept, joined.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Era {
+    concept_id: i32,
+    start: NaiveDate,
+    end: NaiveDate,
+    /// How many records.
+    count: i32,
+    /// Days of the gaps between them.
+    gap_days: i32,
+}
 
 /// Hands over the condition eras of some persons, or of all, in the order of persons, concepts and days.
 ///
@@ -33,41 +52,70 @@ pub async fn condition_eras(
     let sql = "select person_id, condition_concept_id, condition_start_date, \
                coalesce(condition_end_date, condition_start_date) as condition_end_date \
                from omop.condition_occurrence where condition_concept_id <> 0";
-    let mut eras = Eras { source_id, open: None };
-    match persons {
-        Some(persons) if persons.is_empty() => return Ok(()),
-        // Some persons' records fit into memory; those of all are the engine's to sort.
-        Some(persons) => {
-            let mut spans = Vec::new();
-            for_each(session, sql, |batch| {
-                spans.extend(spans_of(batch).into_iter().filter(|span| persons.contains(&span.0)));
-            })
-            .await?;
-            spans.sort_unstable();
-            spans.into_iter().for_each(|span| eras.see(span).into_iter().for_each(&mut take));
+    for_each_person(session, sql, persons, |person_id, spans| {
+        join(spans, |era| {
+            take(ConditionEra {
+                condition_era_id: era_key(source_id, person_id, "condition_era", era.concept_id, era.start),
+                person_id,
+                condition_concept_id: era.concept_id,
+                condition_era_start_date: era.start,
+                condition_era_end_date: era.end,
+                condition_occurrence_count: Some(era.count),
+            });
+        });
+    })
+    .await
+}
+
+/// Hands over the drug eras of some persons, or of all, in the order of persons, ingredients and days. Returns how many
+/// exposures belong to none, since the vocabulary does not say what the drug is made of.
+///
+/// # Errors
+/// The tables cannot be read.
+pub async fn drug_eras(
+    session: &SessionContext,
+    persons: Option<&HashSet<i64>>,
+    vocabulary: &Vocabulary,
+    source_id: &str,
+    mut take: impl FnMut(DrugEra),
+) -> Result<u64> {
+    let sql = "select person_id, drug_concept_id, drug_exposure_start_date, drug_exposure_end_date \
+               from omop.drug_exposure";
+    let mut known: HashMap<i32, Vec<i32>> = HashMap::new();
+    let mut without = 0;
+    for_each_person(session, sql, persons, |person_id, spans| {
+        let mut exposed = Vec::with_capacity(spans.len());
+        for (drug, start, end) in spans {
+            let ingredients = known.entry(drug).or_insert_with(|| vocabulary.ingredients(drug));
+            without += u64::from(ingredients.is_empty());
+            exposed.extend(ingredients.iter().map(|ingredient| (*ingredient, start, end)));
         }
-        None => {
-            let sql = format!("{sql} order by person_id, condition_concept_id, condition_start_date");
-            for_each(session, &sql, |batch| {
-                spans_of(batch).into_iter().for_each(|span| eras.see(span).into_iter().for_each(&mut take));
-            })
-            .await?;
-        }
-    }
-    eras.open.take().into_iter().for_each(take);
-    Ok(())
+        join(exposed, |era| {
+            take(DrugEra {
+                drug_era_id: era_key(source_id, person_id, "drug_era", era.concept_id, era.start),
+                person_id,
+                drug_concept_id: era.concept_id,
+                drug_era_start_date: era.start,
+                drug_era_end_date: era.end,
+                drug_exposure_count: Some(era.count),
+                gap_days: Some(era.gap_days),
+            });
+        });
+    })
+    .await?;
+    Ok(without)
 }
 
 /// The keys of the eras that some persons had.
 ///
 /// # Errors
 /// The tables cannot be read.
-pub async fn condition_era_keys(session: &SessionContext, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
+pub async fn keys(session: &SessionContext, table: &str, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
     let mut keys = HashSet::new();
     if persons.is_empty() {
         return Ok(keys);
     }
-    for_each(session, "select condition_era_id, person_id from omop.condition_era", |batch| {
+    for_each(session, &format!("select {table}_id, person_id from omop.{table}"), |batch| {
         let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
         keys.extend(pairs.filter(|(_, person)| persons.contains(person)).map(|(key, _)| key));
     })
@@ -75,41 +123,72 @@ pub async fn condition_era_keys(session: &SessionContext, persons: &HashSet<i64>
     Ok(keys)
 }
 
-/// Joins records that come in the order of persons, concepts and days.
-struct Eras<'s> {
-    source_id: &'s str,
-    open: Option<ConditionEra>,
-}
-
-impl Eras<'_> {
-    /// Takes a record; returns the era that it does not belong to any more.
-    fn see(&mut self, (person_id, concept_id, start, end): Span) -> Option<ConditionEra> {
-        let end = end.max(start);
-        if let Some(era) = &mut self.open
-            && era.person_id == person_id
-            && era.condition_concept_id == concept_id
-            && start <= era.condition_era_end_date.checked_add_days(PERSISTENCE).unwrap_or(NaiveDate::MAX)
-        {
-            era.condition_era_end_date = era.condition_era_end_date.max(end);
-            era.condition_occurrence_count = era.condition_occurrence_count.map(|count| count + 1);
-            return None;
+/// Hands over the records that a query finds, person by person.
+async fn for_each_person(
+    session: &SessionContext,
+    sql: &str,
+    persons: Option<&HashSet<i64>>,
+    mut take: impl FnMut(i64, Vec<Span>),
+) -> Result<()> {
+    match persons {
+        Some(persons) if persons.is_empty() => Ok(()),
+        // Some persons' records fit into memory; those of all are the engine's to sort.
+        Some(persons) => {
+            let mut theirs: HashMap<i64, Vec<Span>> = HashMap::new();
+            for_each(session, sql, |batch| {
+                for (person, span) in spans_of(batch).into_iter().filter(|(person, _)| persons.contains(person)) {
+                    theirs.entry(person).or_default().push(span);
+                }
+            })
+            .await?;
+            let mut theirs: Vec<_> = theirs.into_iter().collect();
+            theirs.sort_unstable_by_key(|(person, _)| *person);
+            theirs.into_iter().for_each(|(person, spans)| take(person, spans));
+            Ok(())
         }
-        self.open.replace(ConditionEra {
-            condition_era_id: era_key(self.source_id, person_id, "condition_era", concept_id, start),
-            person_id,
-            condition_concept_id: concept_id,
-            condition_era_start_date: start,
-            condition_era_end_date: end,
-            condition_occurrence_count: Some(1),
-        })
+        None => {
+            let (mut at, mut spans) = (0, Vec::new());
+            for_each(session, &format!("{sql} order by person_id"), |batch| {
+                for (person, span) in spans_of(batch) {
+                    if person != at {
+                        take(at, std::mem::take(&mut spans));
+                        at = person;
+                    }
+                    spans.push(span);
+                }
+            })
+            .await?;
+            take(at, spans);
+            Ok(())
+        }
     }
 }
 
-fn spans_of(batch: &RecordBatch) -> Vec<Span> {
+/// Joins the records of one person, given in any order.
+fn join(mut spans: Vec<Span>, mut take: impl FnMut(Era)) {
+    spans.sort_unstable();
+    let mut open: Option<Era> = None;
+    for (concept_id, start, end) in spans {
+        let end = end.max(start);
+        if let Some(era) = &mut open
+            && era.concept_id == concept_id
+            && start <= era.end.checked_add_days(PERSISTENCE).unwrap_or(NaiveDate::MAX)
+        {
+            era.gap_days += (start - era.end).num_days().max(0) as i32;
+            era.end = era.end.max(end);
+            era.count += 1;
+            continue;
+        }
+        open.replace(Era { concept_id, start, end, count: 1, gap_days: 0 }).into_iter().for_each(&mut take);
+    }
+    open.into_iter().for_each(take);
+}
+
+fn spans_of(batch: &RecordBatch) -> Vec<(i64, Span)> {
     let Some(concepts) = batch.column(1).as_primitive_opt::<Int32Type>() else { return Vec::new() };
     let days = days(batch, 2).into_iter().zip(days(batch, 3));
     let rows = numbers(batch, 0).into_iter().zip(concepts.values()).zip(days);
-    rows.filter_map(|((person, concept), (start, end))| Some((person, *concept, start?, end?))).collect()
+    rows.filter_map(|((person, concept), (start, end))| Some((person, (*concept, start?, end?)))).collect()
 }
 
 #[cfg(test)]
@@ -120,39 +199,34 @@ mod tests {
         NaiveDate::from_ymd_opt(2024, 1, 1).unwrap() + Days::new(day)
     }
 
-    fn eras(spans: &[(i64, i32, u64, u64)]) -> Vec<(i64, i32, u64, u64, i32)> {
-        let mut eras = Eras { source_id: "s", open: None };
-        let mut all = Vec::new();
-        for (person, concept, start, end) in spans {
-            all.extend(eras.see((*person, *concept, day(*start), day(*end))));
-        }
-        all.extend(eras.open);
+    /// Concept, first and last day, records, days of gaps.
+    fn eras(spans: &[(i32, u64, u64)]) -> Vec<(i32, u64, u64, i32, i32)> {
         let days = |date: NaiveDate| (date - day(0)).num_days() as u64;
-        all.iter()
-            .map(|era| {
-                let count = era.condition_occurrence_count.unwrap();
-                let (start, end) = (days(era.condition_era_start_date), days(era.condition_era_end_date));
-                (era.person_id, era.condition_concept_id, start, end, count)
-            })
-            .collect()
+        let mut all = Vec::new();
+        let spans = spans.iter().map(|(concept, start, end)| (*concept, day(*start), day(*end)));
+        join(spans.collect(), |era| {
+            all.push((era.concept_id, days(era.start), days(era.end), era.count, era.gap_days));
+        });
+        all
     }
 
     #[test]
     fn a_gap_of_thirty_days_joins_and_a_longer_one_parts() {
-        assert_eq!(eras(&[(1, 7, 0, 5), (1, 7, 35, 36)]), [(1, 7, 0, 36, 2)]);
-        assert_eq!(eras(&[(1, 7, 0, 5), (1, 7, 36, 40)]), [(1, 7, 0, 5, 1), (1, 7, 36, 40, 1)]);
+        assert_eq!(eras(&[(7, 0, 5), (7, 35, 36)]), [(7, 0, 36, 2, 30)]);
+        assert_eq!(eras(&[(7, 0, 5), (7, 36, 40)]), [(7, 0, 5, 1, 0), (7, 36, 40, 1, 0)]);
     }
 
     #[test]
-    fn an_era_lasts_as_long_as_its_longest_record() {
-        assert_eq!(eras(&[(1, 7, 0, 90), (1, 7, 10, 12), (1, 7, 119, 119)]), [(1, 7, 0, 119, 3)]);
+    fn an_era_lasts_as_long_as_its_longest_record_and_counts_what_lies_between() {
+        assert_eq!(eras(&[(7, 0, 90), (7, 10, 12), (7, 119, 119)]), [(7, 0, 119, 3, 29)]);
+        assert_eq!(eras(&[(7, 0, 10), (7, 20, 30), (7, 5, 12), (7, 40, 41)]), [(7, 0, 41, 4, 18)]);
         // An end before the start is no end.
-        assert_eq!(eras(&[(1, 7, 10, 3)]), [(1, 7, 10, 10, 1)]);
+        assert_eq!(eras(&[(7, 10, 3)]), [(7, 10, 10, 1, 0)]);
     }
 
     #[test]
-    fn persons_and_conditions_keep_their_own() {
-        let all = eras(&[(1, 7, 0, 0), (1, 8, 1, 1), (2, 8, 1, 1)]);
-        assert_eq!(all, [(1, 7, 0, 0, 1), (1, 8, 1, 1, 1), (2, 8, 1, 1, 1)]);
+    fn each_concept_keeps_its_own_in_any_order() {
+        assert_eq!(eras(&[(8, 1, 1), (7, 40, 40), (7, 20, 20)]), [(7, 20, 40, 2, 20), (8, 1, 1, 1, 0)]);
+        assert_eq!(eras(&[]), []);
     }
 }

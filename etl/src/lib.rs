@@ -13,6 +13,7 @@ mod error;
 mod existing;
 mod explain;
 mod extract;
+mod fact_relationship;
 #[doc(hidden)]
 pub mod fuzz;
 mod id_set;

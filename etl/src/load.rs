@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::view::{Provenance, Rows, View};
 
 /// Rows that a table's builder collects before they go to its file.
-const BATCH_ROWS: usize = 16 << 10;
+pub const BATCH_ROWS: usize = 16 << 10;
 
 /// The tables of the CDM proper: they exist in every lake, with or without rows.
 pub fn cdm_tables() -> impl Iterator<Item = &'static Table> {

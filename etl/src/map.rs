@@ -212,7 +212,8 @@ pub fn map<'d>(resource: &Resource<'d>, context: &Context<'_>) -> Mapped<'d> {
         "Claim" => cost::from_claim(&mut draft),
         "ExplanationOfBenefit" => cost::from_explanation_of_benefit(&mut draft),
         // Each is read where another resource refers to it; alone it is no event.
-        "Medication" | "Device" => Err(Judgement::excluded("told_by_others", resource.resource_type)),
+        "Medication" => Err(Judgement::excluded("told_by_others", resource.resource_type)),
+        "Device" => Err(Judgement::excluded(device_exposure::reason_alone(resource), resource.resource_type)),
         other => Err(Judgement::excluded("no_omop_target", other)),
     };
     draft.finish(outcome)

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use lake::{KeySet, Lake, Stamp, TableName, Transaction, WrittenFiles};
-use model::omop::{self, Lineage, Row};
+use model::omop::{self, Builders, Lineage, Row};
 use model::quality::{ACCOUNTING, ANOMALY, Accounting, CONCEPT_CHECK, CROSSWALK, LOSS, MAPPING_COVERAGE};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::era;
 use crate::error::{Error, Result};
 use crate::existing::{self, Existing};
 use crate::extract::source::Sources;
+use crate::fact_relationship;
 use crate::load::{self, Files, Origin, Sink};
 use crate::pass::{self, Meter, Progress};
 use crate::preceding;
@@ -157,7 +158,7 @@ impl<'l> Loading<'l> {
         }
         let share = self.transform(transaction).await?;
         share.account.check()?;
-        let Share { account, files, spans, mut persons, mut changed, keys } = share;
+        let Share { mut account, files, spans, mut persons, mut changed, keys } = share;
         collide(keys)?;
         let mut rows = BTreeMap::new();
         let mut removed = BTreeMap::new();
@@ -200,7 +201,9 @@ impl<'l> Loading<'l> {
             let count = preceding::reorder(transaction, &persons, &self.origin(true).lineage).await?;
             *rows.entry("omop.visit_occurrence".to_owned()).or_default() += count;
         }
-        self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
+        let without = self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
+        account.lose_many("omop.drug_exposure.drug_concept_id", "no_ingredient", without);
+        self.relate(transaction, &mut account, &mut rows).await?;
         self.write_account(transaction, &account, &mut rows).await?;
         Ok(Outcome {
             accounting: account.accounting,
@@ -279,7 +282,8 @@ impl<'l> Loading<'l> {
         Ok(share)
     }
 
-    /// Writes what comes from other rows: observation periods, eras, and the description of the source.
+    /// Writes what comes from other rows: observation periods, eras, and the description of the source. Returns how many
+    /// drug exposures belong to no era.
     async fn derive(
         &self,
         transaction: &mut Transaction,
@@ -288,7 +292,7 @@ impl<'l> Loading<'l> {
         removed: &mut BTreeMap<String, HashSet<i64>>,
         mut crosswalk: WrittenFiles,
         rows: &mut BTreeMap<String, u64>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let source_id = &self.options.source_id;
         let session = transaction.session().await?;
         let mut sink = Sink::open(transaction, &[], &self.origin(false), false).await?;
@@ -304,14 +308,19 @@ impl<'l> Loading<'l> {
         }
         let touched = self.existing.as_ref().map(|_| persons);
         if let Some(persons) = touched {
-            removed.insert("condition_era".into(), era::condition_era_keys(&session, persons).await?);
+            for table in era::TABLES {
+                removed.insert(table.into(), era::keys(&session, table, persons).await?);
+            }
         }
-        let mut failure = None;
-        era::condition_eras(&session, touched, source_id, |era| {
-            sink.omop_row(&Row::from(era));
-            failure = failure.take().or(sink.flush(false).err());
-        })
-        .await?;
+        let (mut failure, mut count) = (None, 0);
+        let mut write = |row: Row<'_>| {
+            sink.omop_row(&row);
+            count += 1;
+            // Eras leave no trace by which the sink could tell how much it holds.
+            failure = failure.take().or(sink.flush(count % load::BATCH_ROWS == 0).err());
+        };
+        era::condition_eras(&session, touched, source_id, |era| write(era.into())).await?;
+        let without = era::drug_eras(&session, touched, &self.vocabulary, source_id, |era| write(era.into())).await?;
         failure.map_or(Ok(()), Err)?;
         if !self.options.no_omop {
             let today = self.options.started_at.date();
@@ -327,13 +336,41 @@ impl<'l> Loading<'l> {
                 if !self.options.no_omop {
                     transaction.replace(&table, files);
                 }
-            } else if table.name == "observation_period" || table.name == "condition_era" {
+            } else if table.name == "observation_period" || era::TABLES.contains(&table.name.as_str()) {
                 let gone = removed.get(&table.name).cloned().unwrap_or_default();
                 put(transaction, &table, &format!("{}_id", table.name), gone, files).await?;
             }
         }
         let gone: HashSet<i64> = removed.values().flatten().copied().collect();
-        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await
+        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await?;
+        Ok(without)
+    }
+
+    /// Writes the pairs of facts that belong together, when all facts and their traces are staged.
+    async fn relate(
+        &self,
+        transaction: &mut Transaction,
+        account: &mut Account,
+        rows: &mut BTreeMap<String, u64>,
+    ) -> Result<()> {
+        let session = transaction.session().await?;
+        let change = fact_relationship::change(&session, &self.options.source_id, &self.options.run_id).await?;
+        if !self.options.no_omop {
+            change.unresolved.iter().for_each(|(element, times)| {
+                account.lose_many(element, "unresolved_reference", *times);
+            });
+        }
+        let Some(table) = omop::table("fact_relationship").filter(|_| !change.is_empty()) else { return Ok(()) };
+        let lineage = self.origin(true).lineage;
+        let mut builders = Builders::default();
+        change.written.into_iter().for_each(|row| builders.append(&row.into()));
+        let mut writer = transaction.writer(&load::omop_spec(table)).await?;
+        for (table, columns) in builders.finish() {
+            writer.write(&lineage.batch(table, columns))?;
+        }
+        let files = writer.close()?;
+        *rows.entry("omop.fact_relationship".to_owned()).or_default() += files.row_count();
+        put(transaction, &TableName::new("omop", table.name), "fact_id_1", change.gone, files).await
     }
 
     async fn write_account(

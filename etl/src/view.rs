@@ -38,6 +38,9 @@ static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/views");
 /// Columns of conditional references: other parts of the program read them.
 const IDENTIFIER_COLUMNS: [&str; 2] = ["system", "value"];
 
+/// Columns of links between Observations, likewise.
+const RELATION_COLUMNS: [&str; 3] = ["observation_id", "related_observation_id", "relation"];
+
 /// A compiled ViewDefinition that is a table of the lake.
 #[derive(Debug)]
 pub struct View {
@@ -197,18 +200,23 @@ impl View {
         Ok(View { name, resource_type: plan.resource_type.clone(), schema, definition_hash: 0, plan: Arc::new(plan) })
     }
 
-    /// Later runs look up identifiers in the tables of that name.
+    /// Other parts of the program read the tables of some names.
     fn check_replacement(&self) -> std::result::Result<(), String> {
-        let Some(subject) = self.name.strip_suffix("_identifier") else {
-            return Ok(());
+        let key;
+        let (columns, purpose): (Vec<&str>, _) = match self.name.strip_suffix("_identifier") {
+            Some(subject) => {
+                key = format!("{subject}_id");
+                ([&IDENTIFIER_COLUMNS[..], &[key.as_str()]].concat(), "conditional references need it")
+            }
+            None if self.name == "observation_relation" => {
+                (RELATION_COLUMNS.to_vec(), "`omop.fact_relationship` is made of it")
+            }
+            None => return Ok(()),
         };
-        let key = format!("{subject}_id");
-        for column in IDENTIFIER_COLUMNS.into_iter().chain([key.as_str()]) {
+        for column in columns {
             if !self.schema.field_with_name(column).is_ok_and(|field| *field.data_type() == DataType::Utf8) {
                 let name = &self.name;
-                return Err(format!(
-                    "view `{name}`: expected a column `{column}` of text, conditional references need it"
-                ));
+                return Err(format!("view `{name}`: expected a column `{column}` of text, {purpose}"));
             }
         }
         Ok(())
@@ -348,5 +356,24 @@ mod tests {
                 "resource_key=1 observation_id=7 patient_id=p component_index=1 code_text=b value_boolean=false"
             ]
         );
+    }
+
+    #[test]
+    fn a_view_that_others_read_keeps_its_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let replaced = |name: &str, columns: &str| {
+            let json = format!(
+                r#"{{"resourceType":"ViewDefinition","name":"{name}","status":"active","resource":"Observation","select":[{{"column":[{columns}]}}]}}"#
+            );
+            std::fs::write(folder.path().join("view.json"), json).unwrap();
+            load(Some(folder.path())).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let column = |name: &str| format!(r#"{{"name":"{name}","path":"status"}}"#);
+        assert_eq!(replaced("observation", &column("id")), "");
+        assert_eq!(replaced("observation_relation", &RELATION_COLUMNS.map(column).join(",")), "");
+        let message = replaced("observation_relation", &column("relation"));
+        assert!(message.contains("expected a column `observation_id` of text"), "{message}");
+        let message = replaced("patient_identifier", &column("system"));
+        assert!(message.contains("expected a column `value` of text"), "{message}");
     }
 }

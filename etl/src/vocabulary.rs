@@ -160,6 +160,9 @@ impl Vocabulary {
                 relationship.concept_id_2,
             );
         }
+        for row in model::vocabulary::starter_ancestors() {
+            builder.add_parent(row.descendant_concept_id, row.ancestor_concept_id);
+        }
         builder
     }
 

@@ -166,6 +166,7 @@ impl Output {
             "observation",
             "observation_period",
             "condition_era",
+            "drug_era",
         ];
         let mut omop = BTreeMap::new();
         for table in tables.into_iter().filter_map(model::omop::table) {

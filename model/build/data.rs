@@ -33,6 +33,13 @@ const CONCEPT: Columns = &[
     ("invalid_reason", OptionalText),
 ];
 const RELATIONSHIP: Columns = &[("concept_id_1", Integer), ("concept_id_2", Integer), ("relationship_id", Text)];
+const ANCESTOR: Columns = &[
+    ("ancestor_concept_id", Integer),
+    ("descendant_concept_id", Integer),
+    ("min_levels_of_separation", Integer),
+    ("max_levels_of_separation", Integer),
+    ("note", Text),
+];
 const CODE_SYSTEM: Columns = &[("uri", Text), ("oid", OptionalText), ("vocabulary_id", Text)];
 const VOCABULARY: Columns = &[
     ("vocabulary_id", Text),
@@ -119,6 +126,9 @@ pub fn vocabulary() -> String {
     let mut relationships = read("vocabulary/concept_relationship.csv");
     relationships.sort_by_key(|row| row["concept_id_1"].parse::<i32>().expect("concept ids are numbers"));
     write_table(&mut code, "RELATIONSHIPS", "Relationship", RELATIONSHIP, &relationships);
+    let mut ancestors = read("vocabulary/concept_ancestor.csv");
+    ancestors.sort_by_key(|row| row["descendant_concept_id"].parse::<i32>().expect("concept ids are numbers"));
+    write_table(&mut code, "ANCESTORS", "Ancestor", ANCESTOR, &ancestors);
     write_table(&mut code, "CODE_SYSTEMS", "CodeSystem", CODE_SYSTEM, &read("vocabulary/code_system.csv"));
 
     let mut rules = read("vocabulary/rule_concept.csv");

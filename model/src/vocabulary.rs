@@ -58,6 +58,21 @@ pub struct Relationship {
     pub relationship_id: &'static str,
 }
 
+/// One row of `concept_ancestor`: a drug and what it is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ancestor {
+    /// Above.
+    pub ancestor_concept_id: i32,
+    /// Below.
+    pub descendant_concept_id: i32,
+    /// Steps of the shortest way.
+    pub min_levels_of_separation: i32,
+    /// Steps of the longest way.
+    pub max_levels_of_separation: i32,
+    /// What a reader should know, such as a doubt.
+    pub note: &'static str,
+}
+
 /// Which vocabulary the codes of a FHIR `system` belong to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CodeSystem {
@@ -128,6 +143,11 @@ pub fn starter_relationships() -> Iter<'static, Relationship> {
     RELATIONSHIPS.iter()
 }
 
+/// Every ancestry of the starter, in the order of the descendants.
+pub fn starter_ancestors() -> Iter<'static, Ancestor> {
+    ANCESTORS.iter()
+}
+
 /// The known code systems.
 pub fn code_systems() -> Iter<'static, CodeSystem> {
     CODE_SYSTEMS.iter()
@@ -167,6 +187,13 @@ pub fn relationships_of(concept_id: i32) -> &'static [Relationship] {
     let start = RELATIONSHIPS.partition_point(|relationship| relationship.concept_id_1 < concept_id);
     let end = RELATIONSHIPS.partition_point(|relationship| relationship.concept_id_1 <= concept_id);
     &RELATIONSHIPS[start..end]
+}
+
+/// The concepts above a concept.
+pub fn ancestors_of(concept_id: i32) -> impl Iterator<Item = i32> {
+    let start = ANCESTORS.partition_point(|row| row.descendant_concept_id < concept_id);
+    let theirs = ANCESTORS[start..].iter().take_while(move |row| row.descendant_concept_id == concept_id);
+    theirs.map(|row| row.ancestor_concept_id)
 }
 
 /// The standard concepts that a concept maps to, in the order of their ids.
@@ -243,6 +270,10 @@ mod tests {
             assert!(concept(row.concept_id_2).is_some_and(Concept::is_standard), "{row:?}");
             assert!(relationship_kinds().any(|kind| kind.relationship_id == row.relationship_id), "{row:?}");
         }
+        for row in starter_ancestors() {
+            assert!(concept(row.ancestor_concept_id).is_some_and(Concept::is_standard), "{row:?}");
+            assert!(concept(row.descendant_concept_id).is_some_and(Concept::is_standard), "{row:?}");
+        }
         for row in starter_concepts().filter(|row| row.is_standard()) {
             assert_eq!(maps_to(row.concept_id).collect::<Vec<_>>(), [row.concept_id], "{row:?}");
         }
@@ -306,6 +337,20 @@ mod tests {
         assert_eq!(vocabulary_of_system("urn:oid:1.2.3"), None);
     }
 
+    /// Eras are told by ingredient.
+    #[test]
+    fn every_drug_has_its_ingredients() {
+        let is_ingredient = |row: &Concept| row.concept_class_id == "Ingredient";
+        let drugs = || starter_concepts().filter(|row| row.vocabulary_id == "RxNorm" && !is_ingredient(row));
+        assert!(drugs().count() > 30);
+        for row in drugs() {
+            let ingredients: Vec<_> = ancestors_of(row.concept_id).filter_map(concept).collect();
+            assert!(!ingredients.is_empty() && ingredients.iter().all(|row| is_ingredient(row)), "{row:?}");
+        }
+        assert_eq!(ancestors_of(1713671).collect::<Vec<_>>(), [1713332, 1759842]);
+        assert_eq!(ancestors_of(1713332).count(), 0);
+    }
+
     /// A non-standard allergy code says both what is wrong and with which substance.
     #[test]
     fn a_code_may_map_to_a_concept_and_a_value() {
@@ -329,9 +374,11 @@ mod tests {
             .map(|record| record.expect("the reference is valid CSV"))
             .map(|record| (record[0].parse().expect("ids are numbers"), record))
             .collect();
-        let doubtful: HashSet<_> = rule_concepts()
-            .filter(|rule| rule.note.contains("not in the reference files"))
-            .map(|rule| rule.concept_id)
+        let rules = rule_concepts().map(|rule| (rule.concept_id, rule.note));
+        let notes = rules.chain(starter_ancestors().map(|row| (row.ancestor_concept_id, row.note)));
+        let doubtful: HashSet<_> = notes
+            .filter(|(_, note)| note.contains("not in the reference files"))
+            .map(|(concept_id, _)| concept_id)
             .collect();
         for row in starter_concepts() {
             let Some(known) = reference.get(&row.concept_id) else {

@@ -6,11 +6,12 @@ use model::vocabulary::rule;
 
 use super::draft::Draft;
 
-/// A row when the day of death is known; `true` without a day has no place in the CDM.
+/// A row when the day of death is known. `true` without a day makes none, since the CDM asks for one and any other day
+/// would be made up; it is counted.
 pub fn from_patient(draft: &mut Draft<'_, '_>, patient: &Patient<'_>, person_id: i64) {
     let Some(deceased) = &patient.deceased_date_time else {
         if patient.deceased_boolean == Some(true) {
-            draft.lose("Patient.deceasedBoolean", "no_target");
+            draft.lose("Patient.deceasedBoolean", "no_date");
         }
         return;
     };
@@ -39,6 +40,6 @@ mod tests {
         assert!(rows[0].contains("death_type_concept_id: Some(32817)"), "{}", rows[0]);
         let json = r#"{"resourceType":"Patient","id":"p","birthDate":"1950","deceasedBoolean":true}"#;
         assert!(super::super::sample::rows(json, "death").is_empty());
-        assert_eq!(losses(json), ["Patient.deceasedBoolean no_target"]);
+        assert_eq!(losses(json), ["Patient.deceasedBoolean no_date"]);
     }
 }

@@ -1,7 +1,8 @@
 //! DeviceUseStatement to `device_exposure`, the devices of a Procedure, and any event whose concept is a device.
 //!
-//! A Device by itself says no day of use: the day of manufacture is none. Its statement of use, or the Procedure that
-//! names it, makes the row.
+//! A Device by itself says no day of use: the day of manufacture is none, and R4 has no element for that of an implant.
+//! Its statement of use, or the Procedure that names it, makes the row. A Device of a patient is sound all the same, so
+//! it is excluded with a reason of its own, and not rejected.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ use model::vocabulary::rule;
 use super::Judgement;
 use super::draft::{Draft, literal, names_type};
 use super::event::{DevicePart, Event};
-use crate::document::{Tape, WrongType};
+use crate::document::{Resource, Tape, WrongType};
 use crate::vocabulary::{Domain, Priority, Resolution};
 
 const DEVICE: &str = "DeviceUseStatement.device";
@@ -52,6 +53,11 @@ pub fn from_device_use_statement(draft: &mut Draft<'_, '_>) -> Result<(), Judgem
     }
     draft.emit(DEVICE, &event, &code);
     if draft.has_rows() { Ok(()) } else { Err(Judgement::excluded("domain_visit", DEVICE)) }
+}
+
+/// Why a Device makes no row of its own.
+pub fn reason_alone(device: &Resource<'_>) -> &'static str {
+    if device.element.get("patient").is_some() { "no_day_of_use" } else { "told_by_others" }
 }
 
 /// Writes the devices that an event used: same person, day, visit and provider.

@@ -1,11 +1,11 @@
 //! Observation and its components to `measurement`, `observation` or wherever the domain says.
 
-use model::fhir::{CodeableConcept, DateTime, Observation, ReferenceRange, Value};
+use model::fhir::{CodeableConcept, DateTime, Observation, Reference, ReferenceRange, Value};
 use model::omop::Measurement;
 use model::vocabulary::{rule, value};
 
 use super::Judgement;
-use super::draft::{Draft, Visit, names_type};
+use super::draft::{Draft, Visit, literal, names_type};
 use super::event::Event;
 use super::value::{Found, event_value};
 use crate::vocabulary::{Domain, Priority};
@@ -58,11 +58,11 @@ pub fn from_observation(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
         reading.emit(draft, &setting, format!("component[{index}]"), about);
     }
     if draft.has_rows() {
-        // Each is a row of its own; that they belong together is not told yet.
+        // Which rows other Observations make is known when all are written; of the rest nothing is an event.
         for (references, element) in
             [(&observation.has_member, "Observation.hasMember"), (&observation.derived_from, "Observation.derivedFrom")]
         {
-            if !references.is_empty() {
+            for _ in references.iter().filter(|reference| !may_be_observation(reference)) {
                 draft.lose(element, "no_target");
             }
         }
@@ -184,6 +184,10 @@ fn start(draft: &mut Draft<'_, '_>, observation: &Observation<'_>) -> Result<Dat
     };
     draft.lose("Observation.effective[x]", "date_from_issued");
     Ok(issued)
+}
+
+fn may_be_observation(reference: &Reference<'_>) -> bool {
+    names_type(reference, &["Observation"]) || literal(reference).is_some_and(|target| target.starts_with("urn:"))
 }
 
 fn has_category(observation: &Observation<'_>, code: &str) -> bool {

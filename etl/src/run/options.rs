@@ -18,7 +18,7 @@ use crate::view::{self, View};
 use crate::vocabulary::Vocabulary;
 
 /// Counts up when the mapping changes, so that resources of earlier versions of the program are mapped anew.
-const MAPPING_VERSION: u64 = 2;
+const MAPPING_VERSION: u64 = 3;
 
 /// What a run is asked to do.
 #[derive(Clone, Debug)]

@@ -48,6 +48,19 @@ impl Domain {
         }
     }
 
+    /// The name of a domain that is an event; of all others that of observations.
+    pub fn domain_id(self) -> &'static str {
+        match self {
+            Domain::Condition => "Condition",
+            Domain::Measurement => "Measurement",
+            Domain::Procedure => "Procedure",
+            Domain::Drug => "Drug",
+            Domain::Device => "Device",
+            Domain::Specimen => "Specimen",
+            _ => "Observation",
+        }
+    }
+
     /// The domains that are events.
     pub const EVENTS: [Domain; 7] = [
         Domain::Condition,
@@ -87,6 +100,9 @@ mod tests {
         assert!(Domain::of("Condition").is_event());
         assert!(Domain::of("Specimen").is_event());
         assert_eq!(Domain::of("Condition/Device"), Domain::Condition);
+        for domain in Domain::EVENTS {
+            assert_eq!(Domain::of(domain.domain_id()), domain);
+        }
         for other in ["Visit", "Unit", "Meas Value", "Race", "Spec Anatomic Site", "Route", ""] {
             assert!(!Domain::of(other).is_event(), "{other}");
         }

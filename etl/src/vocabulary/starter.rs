@@ -11,6 +11,8 @@ use super::WHOLE;
 pub fn rows(version: &str) -> Vec<Row<'static>> {
     let mut rows: Vec<Row<'static>> = starter::starter_concepts().map(concept).collect();
     rows.extend(starter::starter_relationships().map(relationship));
+    rows.extend(starter::starter_concepts().filter(|row| row.is_standard()).map(itself));
+    rows.extend(starter::starter_ancestors().map(ancestor));
     let whole = omop::Vocabulary {
         vocabulary_id: WHOLE.into(),
         vocabulary_name: "Starter of synthetic-healthlake".into(),
@@ -63,6 +65,27 @@ pub fn relationship(row: &starter::Relationship) -> Row<'static> {
         valid_start_date: first.valid_start_date,
         valid_end_date: first.valid_end_date,
         invalid_reason: None,
+    }
+    .into()
+}
+
+fn ancestor(row: &starter::Ancestor) -> Row<'static> {
+    omop::ConceptAncestor {
+        ancestor_concept_id: row.ancestor_concept_id,
+        descendant_concept_id: row.descendant_concept_id,
+        min_levels_of_separation: row.min_levels_of_separation,
+        max_levels_of_separation: row.max_levels_of_separation,
+    }
+    .into()
+}
+
+/// Each standard concept is its own ancestor, no step away.
+fn itself(row: &starter::Concept) -> Row<'static> {
+    omop::ConceptAncestor {
+        ancestor_concept_id: row.concept_id,
+        descendant_concept_id: row.concept_id,
+        min_levels_of_separation: 0,
+        max_levels_of_separation: 0,
     }
     .into()
 }

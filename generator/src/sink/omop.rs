@@ -4,6 +4,7 @@
 mod clinical;
 mod concept;
 mod demographic;
+mod era;
 mod event;
 
 use chrono::NaiveDate;
@@ -26,11 +27,12 @@ pub struct OmopSink<'w> {
     pub builders: Builders,
 }
 
-/// The span of one person's event dates, and the conditions recorded: concept, first and last day.
+/// The span of one person's event dates, the conditions recorded, and what the person was exposed to.
 #[derive(Clone, Debug, Default)]
 struct Observed {
     span: Option<(NaiveDate, NaiveDate)>,
-    conditions: Vec<(i32, NaiveDate, NaiveDate)>,
+    conditions: Vec<era::Recorded>,
+    ingredients: Vec<era::Recorded>,
 }
 
 /// A moment as the CDM wants it: the day as written, the time in UTC.
@@ -64,7 +66,7 @@ impl<'w> OmopSink<'w> {
         selection.immunizations.iter().for_each(|index| self.immunization(record, *index, &mut observed));
         selection.allergies.iter().for_each(|index| self.allergy(record, *index, &mut observed));
         self.person(record, selection, &mut observed);
-        self.condition_eras(record, observed);
+        self.eras(record, observed);
     }
 
     fn add<'a>(&mut self, row: impl Into<Row<'a>>) {

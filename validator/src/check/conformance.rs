@@ -121,7 +121,8 @@ fn concept(all: &mut Vec<Question>, contents: &Contents, name: &str, column: &Co
             "u.concept_id <> 0 and c.concept_class_id <> 'Ingredient'",
         );
     }
-    if !field.contains("source_concept") {
+    // Domains are concepts, none of them standard.
+    if !field.contains("source_concept") && !field.starts_with("domain_concept") {
         ask(
             "isStandardValidConcept",
             format!("`{field}` is a standard, valid concept."),

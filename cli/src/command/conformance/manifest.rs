@@ -100,7 +100,7 @@ fn tables() -> BTreeMap<&'static str, &'static str> {
                 Some(Completeness::Full) => "full",
                 Some(Completeness::Partial) => "partial",
                 // Rows come from other rows.
-                None if matches!(table.name, "cdm_source" | "condition_era") => "full",
+                None if matches!(table.name, "cdm_source" | "condition_era" | "drug_era") => "full",
                 None => "none",
             };
             (table.name, word)

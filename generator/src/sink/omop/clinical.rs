@@ -1,13 +1,13 @@
-//! visit_occurrence, condition_era, and the events: each goes to the table of its concept's domain.
+//! visit_occurrence and the events: each goes to the table of its concept's domain.
 
 use std::borrow::Cow;
 
-use chrono::{Days, NaiveDate};
-use model::omop::key::era_key;
-use model::omop::{ConditionEra, NO_MATCHING_CONCEPT, Observation, VisitOccurrence};
+use chrono::Days;
+use model::omop::{NO_MATCHING_CONCEPT, Observation, VisitOccurrence};
 use model::vocabulary::{rule, value};
 
 use super::concept::Meaning;
+use super::era::ingredients;
 use super::event::{Drug, Event};
 use super::{Observed, OmopSink, When};
 use crate::module::Id;
@@ -255,44 +255,17 @@ impl OmopSink<'_> {
                 let end = event.end.map_or(event.start.date, |end| end.date);
                 observed.conditions.push((concept, event.start.date, end));
             }
+            if table == "drug_exposure" {
+                let end = event.drug.as_ref().and_then(|drug| drug.end).unwrap_or(event.start);
+                let each = ingredients(concept).into_iter();
+                observed.ingredients.extend(each.map(|ingredient| (ingredient, event.start.date, end.date)));
+            }
             self.row(record, event, meaning, concept, table, place == 0, &mut seen);
             if place == 0 && has_value && !["measurement", "observation"].contains(&table) {
                 self.row(record, event, meaning, concept, "observation", true, &mut seen);
             }
         }
         observed.see(event.start.date);
-    }
-
-    /// What is recorded again within 30 days of its end goes on.
-    pub(super) fn condition_eras(&mut self, record: &Record, mut observed: Observed) {
-        let person_id = self.person_id(record);
-        observed.conditions.sort_unstable();
-        for of_one in observed.conditions.chunk_by(|one, next| one.0 == next.0) {
-            let concept = of_one[0].0;
-            let mut eras: Vec<(NaiveDate, NaiveDate, i32)> = Vec::new();
-            for (_, start, end) in of_one {
-                match eras.last_mut() {
-                    Some(era) if (*start - era.1).num_days() <= 30 => *era = (era.0, era.1.max(*end), era.2 + 1),
-                    _ => eras.push((*start, *end, 1)),
-                }
-            }
-            for (start, end, count) in eras {
-                self.add(ConditionEra {
-                    condition_era_id: era_key(
-                        &self.world.options.source_id,
-                        person_id,
-                        "condition_era",
-                        concept,
-                        start,
-                    ),
-                    person_id,
-                    condition_concept_id: concept,
-                    condition_era_start_date: start,
-                    condition_era_end_date: end,
-                    condition_occurrence_count: Some(count),
-                });
-            }
-        }
     }
 }
 
