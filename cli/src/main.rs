@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime;
 
 mod call;
 mod command;
@@ -13,13 +14,17 @@ mod global;
 mod output;
 mod progress;
 
+/// Threads that read files. Each keeps memory of its own at hand, so more of them cost more than they bring.
+const FILE_THREADS: usize = 16;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = command::Arguments::parse();
     start_logs(arguments.global.verbose);
-    let runtime = tokio::runtime::Runtime::new().expect("the operating system gives threads");
+    let runtime = runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(FILE_THREADS).build();
+    let runtime = runtime.expect("the operating system gives threads");
     match runtime.block_on(command::run(arguments)) {
         Ok(call::Outcome::Done) => ExitCode::SUCCESS,
         Ok(call::Outcome::Findings) => ExitCode::from(1),
