@@ -1,12 +1,13 @@
 //! Writes the manifests of a snapshot: keeps those that are not touched, rewrites those that are, adds what is new.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use iceberg::Error as IcebergError;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    ManifestContentType, ManifestEntryRef, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder,
-    PartitionSpec, SchemaRef, TableMetadata,
+    DataFile, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestListWriter, ManifestWriter,
+    ManifestWriterBuilder, PartitionSpec, SchemaRef, Struct, TableMetadata,
 };
 use uuid::Uuid;
 
@@ -14,6 +15,7 @@ use crate::litter::Litter;
 use crate::live::manifest_files;
 use crate::location::path_of;
 use crate::plan::Plan;
+use crate::position_delete::{DeletedRows, Deletes, describe, encode};
 use crate::totals::Totals;
 use crate::{Error, Result, TableName};
 
@@ -25,12 +27,16 @@ pub(crate) struct Producer<'a> {
     pub files: &'a FileIO,
     pub litter: &'a Litter,
     pub table: &'a TableName,
+    /// Folder of the metadata files, as url.
     pub folder: String,
+    /// Folder of the data files and their deletes, as url.
+    pub data_folder: String,
     pub commit: Uuid,
     pub snapshot_id: i64,
     pub schema: SchemaRef,
     pub spec: PartitionSpec,
     pub written: Vec<PathBuf>,
+    pub added: Totals,
     pub removed: Totals,
 }
 
@@ -52,14 +58,47 @@ impl Producer<'_> {
         }
         manifests = self.merge(manifests, base).await?;
         if !plan.add.is_empty() {
-            let mut writer = self.manifest_writer(self.schema.clone(), self.spec.clone())?;
-            for file in &plan.add {
-                // The sequence number is inherited from the snapshot.
-                writer.add_file(file.clone(), -1).map_err(Error::metadata(self.table, "made"))?;
-            }
-            manifests.push(self.finish(writer).await?);
+            let writer = self.manifest_writer(self.schema.clone(), self.spec.clone(), ManifestContentType::Data)?;
+            manifests.push(self.add_files(writer, &plan.add).await?);
+        }
+        for (spec_id, files) in self.delete_files(plan.deletes.as_ref()).await? {
+            let writer = self.manifest_writer_of(spec_id, base, ManifestContentType::Deletes)?;
+            manifests.push(self.add_files(writer, &files).await?);
         }
         Ok(manifests)
+    }
+
+    async fn add_files(&mut self, mut writer: ManifestWriter, files: &[DataFile]) -> Result<ManifestFile> {
+        for file in files {
+            self.added.add(file);
+            // The sequence number is inherited from the snapshot.
+            writer.add_file(file.clone(), -1).map_err(Error::metadata(self.table, "made"))?;
+        }
+        self.finish(writer).await
+    }
+
+    /// Writes the deletes, one file per partition; returns the files by partition spec.
+    async fn delete_files(&mut self, deletes: Option<&Deletes>) -> Result<BTreeMap<i32, Vec<DataFile>>> {
+        let mut parts: Vec<Vec<(&String, &DeletedRows)>> = Vec::new();
+        let mut places: HashMap<(i32, &Struct), usize> = HashMap::new();
+        for (path, rows) in deletes.into_iter().flatten() {
+            let place = *places.entry((rows.partition_spec_id, &rows.partition)).or_insert(parts.len());
+            match parts.get_mut(place) {
+                Some(part) => part.push((path, rows)),
+                None => parts.push(vec![(path, rows)]),
+            }
+        }
+        let mut written: BTreeMap<i32, Vec<DataFile>> = BTreeMap::new();
+        for (part, number) in parts.into_iter().zip(0..) {
+            let url = format!("{}/{}-{number}-deletes.parquet", self.data_folder, self.commit);
+            self.note(&url);
+            let bytes = encode(&part).map_err(Error::parquet(&path_of(&url), "written"))?;
+            let file = describe(url.clone(), bytes.len(), &part).map_err(Error::metadata(self.table, "made"))?;
+            let output = self.files.new_output(&url).map_err(Error::metadata(self.table, "written"))?;
+            output.write(bytes.into()).await.map_err(Error::metadata(self.table, "written"))?;
+            written.entry(part[0].1.partition_spec_id).or_default().push(file);
+        }
+        Ok(written)
     }
 
     async fn carry_over(
@@ -73,29 +112,24 @@ impl Producer<'_> {
         if !manifest.has_added_files() && !manifest.has_existing_files() {
             return Ok(());
         }
-        if manifest.content == ManifestContentType::Deletes {
-            if plan.only_adds() {
-                carried.push(manifest);
-            } else if !plan.all {
-                let reason = "has row-level deletes, so that only appending or replacing it whole is possible here";
-                return Err(Error::Unsupported { table: self.table.clone(), reason: reason.to_string() });
-            }
-            return Ok(());
-        }
         if plan.only_adds() {
             carried.push(manifest);
             return Ok(());
         }
         let loaded = manifest.load_manifest(self.files).await.map_err(Error::metadata(self.table, "read"))?;
         let live: Vec<ManifestEntryRef> = loaded.entries().iter().filter(|entry| entry.is_alive()).cloned().collect();
-        if !live.iter().any(|entry| plan.removes(entry.data_file())) {
+        let goes = |file: &DataFile| match manifest.content {
+            ManifestContentType::Data => plan.removes(file),
+            ManifestContentType::Deletes => plan.removes_deletes(file),
+        };
+        if !live.iter().any(|entry| goes(entry.data_file())) {
             carried.push(manifest);
             return Ok(());
         }
         let mut writer = self.manifest_writer_like(&manifest, base)?;
         for entry in &live {
             let file = entry.data_file();
-            if plan.removes(file) {
+            if goes(file) {
                 self.removed.add(file);
                 let sequence = entry.sequence_number().unwrap_or(0);
                 writer.add_delete_file(file.clone(), sequence, entry.file_sequence_number)
@@ -133,20 +167,38 @@ impl Producer<'_> {
     }
 
     fn manifest_writer_like(&mut self, manifest: &ManifestFile, base: &TableMetadata) -> Result<ManifestWriter> {
-        let spec = base.partition_spec_by_id(manifest.partition_spec_id).map_or(&self.spec, |spec| spec.as_ref());
+        self.manifest_writer_of(manifest.partition_spec_id, base, manifest.content)
+    }
+
+    fn manifest_writer_of(
+        &mut self,
+        spec_id: i32,
+        base: &TableMetadata,
+        content: ManifestContentType,
+    ) -> Result<ManifestWriter> {
+        let spec = base.partition_spec_by_id(spec_id).map_or(&self.spec, |spec| spec.as_ref());
         // Manifests written before columns were dropped may be partitioned by one of them.
         let schema = std::iter::once(&self.schema)
             .chain(base.schemas_iter())
             .find(|schema| spec.partition_type(schema).is_ok())
             .unwrap_or(&self.schema);
-        self.manifest_writer(schema.clone(), spec.clone())
+        self.manifest_writer(schema.clone(), spec.clone(), content)
     }
 
-    fn manifest_writer(&mut self, schema: SchemaRef, spec: PartitionSpec) -> Result<ManifestWriter> {
+    fn manifest_writer(
+        &mut self,
+        schema: SchemaRef,
+        spec: PartitionSpec,
+        content: ManifestContentType,
+    ) -> Result<ManifestWriter> {
         let url = format!("{}/{}-m{}.avro", self.folder, self.commit, self.written.len());
         self.note(&url);
         let output = self.files.new_output(url).map_err(Error::metadata(self.table, "written"))?;
-        Ok(ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema, spec).build_v2_data())
+        let builder = ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema, spec);
+        Ok(match content {
+            ManifestContentType::Data => builder.build_v2_data(),
+            ManifestContentType::Deletes => builder.build_v2_deletes(),
+        })
     }
 
     async fn finish(&self, writer: ManifestWriter) -> Result<ManifestFile> {

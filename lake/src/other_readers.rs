@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -64,6 +64,22 @@ async fn lake_of_all_kinds() -> (tempfile::TempDir, Lake) {
     drop(transaction.writer(&spec("empty")).await.unwrap());
     transaction.create_view(&TableName::new("views", "v"), "select 1").await.unwrap();
     transaction.commit().await.unwrap();
+    // Partitions with deletes, also that of rows without the value.
+    let [ids, names, values] = rows(0..1000).columns().to_vec().try_into().unwrap();
+    let names: StringArray = names.as_string::<i32>().iter().map(|name| name.filter(|name| *name != "n0")).collect();
+    let batch = RecordBatch::try_new(spec("any").schema, vec![ids, Arc::new(names), values]).unwrap();
+    for (name, column, transform) in [("by_name", "name", Transform::Identity), ("by_id", "id", Transform::Bucket(4))] {
+        let partition = Some(Partition { column: column.to_string(), transform });
+        append(&lake, name, &TableSpec { partition, ..spec(name) }, batch.clone()).await;
+        for run in [0, 1] {
+            let mut transaction = lake.begin(stamp(&format!("{name}{run}"))).await.unwrap();
+            let gone = KeySet::Int64((run * 500..run * 500 + 300).step_by(7).collect());
+            transaction.upsert(&spec(name).name, "id", gone, WrittenFiles::default()).await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+        let last = lake.history(&spec(name).name).await.unwrap().pop().unwrap();
+        assert!(last.summary["total-delete-files"].parse::<u32>().unwrap() >= 4, "{last:?}");
+    }
     let mut transaction = lake.begin(stamp("4")).await.unwrap();
     drop(transaction.writer(&spec("replaced")).await.unwrap());
     transaction.replace(&spec("replaced").name, WrittenFiles::default());
@@ -87,7 +103,7 @@ async fn pyiceberg_and_duckdb_read_what_we_read() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let tables = lake.tables().await.unwrap();
-    assert_eq!(tables.len(), 9);
+    assert_eq!(tables.len(), 11);
     for reader in ["pyiceberg", "duckdb"] {
         assert_eq!(found[reader].as_object().unwrap().len(), tables.len(), "{reader}");
         for table in &tables {

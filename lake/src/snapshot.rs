@@ -1,14 +1,13 @@
 //! Makes the next snapshot of a table: manifests, manifest list, metadata file. Nothing here is visible to readers
 //! before the catalog's pointer moves, so all of it can be made again on a newer base.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, Operation, PartitionSpec, Schema, Snapshot, SortOrder, Summary, TableMetadata,
-    TableMetadataRef,
+    FormatVersion, MAIN_BRANCH, PartitionSpec, Schema, Snapshot, SortOrder, TableMetadata, TableMetadataRef,
 };
 use iceberg::{Error as IcebergError, MetadataLocation};
 use uuid::Uuid;
@@ -16,6 +15,7 @@ use uuid::Uuid;
 use crate::litter::Litter;
 use crate::manifest::Producer;
 use crate::plan::Plan;
+use crate::summary::summary;
 use crate::totals::{Totals, totals_of};
 use crate::{Error, Result, TableName};
 
@@ -41,7 +41,7 @@ pub(crate) struct Produced {
     pub location: String,
     pub metadata: TableMetadataRef,
     pub snapshot_id: i64,
-    pub total_records: u64,
+    pub row_count: u64,
     /// Metadata files that were written for it.
     pub written: Vec<PathBuf>,
 }
@@ -86,16 +86,23 @@ pub(crate) async fn produce(
         litter: write.litter,
         table,
         folder: format!("{}/metadata", current.location()),
+        data_folder: format!("{}/data", current.location()),
         commit: Uuid::now_v7(),
         snapshot_id: new_snapshot_id(metadata),
         schema: current.current_schema().clone(),
         spec: PartitionSpec::clone(current.default_partition_spec()),
         written: Vec::new(),
+        added: Totals::default(),
         removed: Totals::default(),
     };
     let manifests = producer.manifests(metadata, plan).await?;
-    let added = Totals::of(&plan.add);
-    let (totals, summary) = producer.summary(metadata, plan, &added, write.properties).await?;
+    let before = match metadata.current_snapshot() {
+        Some(parent) => totals_of(write.files, table, metadata, parent).await?,
+        None => Totals::default(),
+    };
+    let removed = if plan.all { before } else { producer.removed };
+    let totals = before.after(&producer.added, &removed);
+    let summary = summary(write.properties, plan.only_adds(), &producer.added, &removed, &totals);
     let list = producer.manifest_list(metadata, manifests).await?;
     let snapshot = Snapshot::builder()
         .with_manifest_list(list)
@@ -120,7 +127,7 @@ pub(crate) async fn produce(
         location: location.to_string(),
         metadata: Arc::new(next),
         snapshot_id: producer.snapshot_id,
-        total_records: totals.records,
+        row_count: totals.row_count(),
         written: producer.written,
     })
 }
@@ -143,52 +150,5 @@ fn new_snapshot_id(metadata: &TableMetadata) -> i64 {
         if id != 0 && metadata.snapshot_by_id(id).is_none() {
             return id;
         }
-    }
-}
-
-impl Producer<'_> {
-    async fn summary(
-        &self,
-        base: &TableMetadata,
-        plan: &Plan,
-        added: &Totals,
-        properties: &BTreeMap<String, String>,
-    ) -> Result<(Totals, Summary)> {
-        let before = match base.current_snapshot() {
-            Some(parent) => totals_of(self.files, self.table, base, parent).await?,
-            None => Totals::default(),
-        };
-        let removed = if plan.all { before } else { self.removed };
-        let totals = Totals {
-            files: (before.files + added.files).saturating_sub(removed.files),
-            records: (before.records + added.records).saturating_sub(removed.records),
-            bytes: (before.bytes + added.bytes).saturating_sub(removed.bytes),
-        };
-        let mut values: HashMap<String, String> = properties.clone().into_iter().collect();
-        let mut put = |key: &str, value: u64| values.insert(key.to_string(), value.to_string());
-        put("added-data-files", added.files);
-        put("added-records", added.records);
-        put("added-files-size", added.bytes);
-        if removed.files > 0 {
-            put("deleted-data-files", removed.files);
-            put("deleted-records", removed.records);
-            put("removed-files-size", removed.bytes);
-        }
-        put("total-data-files", totals.files);
-        put("total-records", totals.records);
-        put("total-files-size", totals.bytes);
-        let parent =
-            base.current_snapshot().filter(|_| !plan.all).map(|parent| &parent.summary().additional_properties);
-        for deletes in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
-            put(deletes, parent.and_then(|summary| summary.get(deletes)?.parse().ok()).unwrap_or(0));
-        }
-        let operation = if plan.only_adds() {
-            Operation::Append
-        } else if added.files == 0 {
-            Operation::Delete
-        } else {
-            Operation::Overwrite
-        };
-        Ok((totals, Summary { operation, additional_properties: values }))
     }
 }

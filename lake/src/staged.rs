@@ -5,6 +5,7 @@ use std::sync::Arc;
 use iceberg::spec::TableMetadata;
 
 use crate::lake::Lake;
+use crate::live::LiveFile;
 use crate::plan::{Change, Plan};
 use crate::snapshot::{Base, Evolution, evolved};
 use crate::{Error, Result, TableName, TableSpec, schema};
@@ -22,8 +23,15 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    pub async fn open(lake: &Lake, table: &TableName, spec: Option<TableSpec>, free_schema: bool) -> Result<Staged> {
-        let base = match (lake.inner.base(table).await?, &spec) {
+    /// Bases a table on a state of it; without one it is made by its spec.
+    pub fn open(
+        lake: &Lake,
+        table: &TableName,
+        base: Option<Base>,
+        spec: Option<TableSpec>,
+        free_schema: bool,
+    ) -> Result<Staged> {
+        let base = match (base, &spec) {
             (Some(base), _) => base,
             (None, Some(spec)) => {
                 let location = format!("{}/{}/{}", lake.inner.warehouse, table.namespace, table.name);
@@ -50,6 +58,23 @@ impl Staged {
             self.evolution = Some(evolution);
         }
         Ok(())
+    }
+
+    /// The files of the table as it will be after the commit.
+    pub async fn live_files(&self, lake: &Lake, table: &TableName) -> Result<Vec<LiveFile>> {
+        let base = &self.base.metadata;
+        let live = lake.inner.live_files(table, base, base.current_snapshot().map(AsRef::as_ref)).await?;
+        let mut files: Vec<LiveFile> = live.iter().filter(|live| !self.plan.removes(&live.file)).cloned().collect();
+        let partition_spec_id = self.current.default_partition_spec_id();
+        let added = self.plan.add.iter().cloned();
+        files.extend(added.map(|file| LiveFile { file, partition_spec_id, deleted: Arc::default() }));
+        if let Some(deletes) = &self.plan.deletes {
+            for live in &mut files {
+                live.deleted =
+                    deletes.get(live.file.file_path()).map(|rows| rows.positions.clone()).unwrap_or_default();
+            }
+        }
+        Ok(files)
     }
 
     /// Says whether files written for another state of the table mean the same in this one.

@@ -6,18 +6,21 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use arrow::record_batch::RecordBatch;
 use chrono::Utc;
 use datafusion::prelude::SessionContext;
 use iceberg::spec::DataFile;
 
+use crate::find::{Find, find};
 use crate::lake::Lake;
 use crate::litter::Litter;
 use crate::location::path_of;
 use crate::plan::Change;
+use crate::snapshot::Base;
 use crate::staged::Staged;
 use crate::stamp::{FINGERPRINT_KEY, PROPERTY_PREFIX, RUN_KEY, STAGE_KEY};
 use crate::writer::{Layout, TableWriter, WrittenFiles};
-use crate::{Error, KeySet, Result, Stamp, TableName, TableSpec, commit, schema, session, upsert};
+use crate::{Error, Result, Sought, Stamp, TableName, TableSpec, commit, schema, session, upsert};
 
 /// What a commit did.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +41,9 @@ pub struct Committed {
 pub struct Transaction {
     pub(crate) lake: Lake,
     pub(crate) stamp: Stamp,
+    /// Tables and views when the transaction began; a table that has moved since is found out at the commit.
+    pointers: BTreeMap<TableName, String>,
+    known_views: BTreeMap<TableName, String>,
     already: Option<BTreeMap<String, String>>,
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) tables: BTreeMap<TableName, Staged>,
@@ -52,9 +58,10 @@ pub struct Transaction {
 
 impl Transaction {
     pub(crate) async fn begin(lake: &Lake, stamp: Stamp) -> Result<Transaction> {
+        let pointers = lake.inner.catalog.pointers().await?;
         let mut already = None;
-        for (table, location) in lake.inner.catalog.pointers().await? {
-            already = stamp.find(&*lake.inner.metadata(&table, &location).await?);
+        for (table, location) in &pointers {
+            already = stamp.find(&*lake.inner.metadata(table, location).await?);
             if already.is_some() {
                 break;
             }
@@ -62,6 +69,8 @@ impl Transaction {
         Ok(Transaction {
             lake: lake.clone(),
             stamp,
+            pointers,
+            known_views: lake.inner.catalog.views().await?,
             already,
             properties: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -101,9 +110,9 @@ impl Transaction {
                 staged
             }
             None => {
-                self.refuse_view(&spec.name).await?;
+                self.refuse_view(&spec.name)?;
                 let free = self.free_schemas.contains(&spec.name);
-                Staged::open(&self.lake, &spec.name, Some(spec.clone()), free).await?
+                Staged::open(&self.lake, &spec.name, self.base(&spec.name).await?, Some(spec.clone()), free)?
             }
         };
         let layout = self.layout(&spec.name, &staged)?;
@@ -111,10 +120,18 @@ impl Transaction {
         TableWriter::new(Arc::new(layout))
     }
 
-    async fn refuse_view(&self, name: &TableName) -> Result<()> {
-        let mut views = self.lake.views().await?;
-        views.retain(|view, _| !matches!(self.views.get(view), Some(None)));
-        let taken = views.contains_key(name) || matches!(self.views.get(name), Some(Some(_)));
+    /// The state of a table when the transaction began; none when it did not exist.
+    async fn base(&self, table: &TableName) -> Result<Option<Base>> {
+        let Some(location) = self.pointers.get(table) else { return Ok(None) };
+        let metadata = self.lake.inner.metadata(table, location).await?;
+        Ok(Some(Base { location: Some(location.clone()), metadata }))
+    }
+
+    fn refuse_view(&self, name: &TableName) -> Result<()> {
+        let taken = match self.views.get(name) {
+            Some(view) => view.is_some(),
+            None => self.known_views.contains_key(name),
+        };
         if taken { Err(Error::WrongKind { name: name.clone(), is: "view", wanted: "table" }) } else { Ok(()) }
     }
 
@@ -169,22 +186,22 @@ impl Transaction {
         }
     }
 
-    /// Takes away the rows whose key is in `removed`, then adds rows. Files that hold such rows are written anew
-    /// without them; files that do not are left alone.
+    /// Takes away the rows whose key is in `removed`, then adds rows. Files that hold few such rows stay, and position
+    /// deletes say which of their rows are gone; others are written anew.
     pub async fn upsert(
         &mut self,
         table: &TableName,
         key_column: &str,
-        removed: KeySet,
+        removed: impl Into<Sought>,
         files: WrittenFiles,
     ) -> Result<()> {
         let mut staged = match self.tables.remove(table) {
             Some(staged) => staged,
             // Without a writer only rows of a table that exists can go.
-            None => Staged::open(&self.lake, table, None, false).await?,
+            None => Staged::open(&self.lake, table, self.base(table).await?, None, false)?,
         };
         let files = files.of(table)?;
-        let change = Change::Upsert { key_column: key_column.to_string(), removed: Arc::new(removed), files };
+        let change = Change::Upsert { key_column: key_column.to_string(), removed: removed.into(), files };
         let applied = self.apply(table, &mut staged, &change).await;
         staged.changes.push(change);
         self.tables.insert(table.clone(), staged);
@@ -198,12 +215,8 @@ impl Transaction {
         };
         let layout = Arc::new(self.layout(table, staged)?);
         if !removed.is_empty() {
-            let base = &staged.base.metadata;
-            let live = self.lake.inner.live_files(table, base, base.current_snapshot().map(AsRef::as_ref)).await?;
-            let left = live.iter().filter(|file| !staged.plan.removes(file)).cloned().collect();
-            let outcome = upsert::remove_keys(&self.lake, layout, left, &staged.plan.add, key_column, removed).await?;
-            staged.plan.paths.extend(outcome.gone);
-            staged.plan.add = outcome.add;
+            let live = staged.live_files(&self.lake, table).await?;
+            staged.plan.remove(upsert::remove_keys(&self.lake, layout, live, key_column, removed).await?);
         }
         staged.plan.add.extend(files.iter().cloned());
         Ok(())
@@ -212,7 +225,8 @@ impl Transaction {
     /// Puts a table's changes on the table's newest state.
     pub(crate) async fn rebase(&mut self, table: &TableName) -> Result<()> {
         let Some(old) = self.tables.remove(table) else { return Ok(()) };
-        let mut staged = Staged::open(&self.lake, table, old.spec.clone(), old.free_schema).await?;
+        let base = self.lake.inner.base(table).await?;
+        let mut staged = Staged::open(&self.lake, table, base, old.spec.clone(), old.free_schema)?;
         if !staged.holds_files_of(&old) {
             let reason = "its columns are no longer those that the rows were written with".to_string();
             return Err(Error::Conflict { table: table.clone(), reason });
@@ -248,6 +262,26 @@ impl Transaction {
     /// Makes a session that reads the staged state: this transaction's changes included, visible to nobody else.
     pub async fn session(&self) -> Result<SessionContext> {
         session::open_staged(self).await
+    }
+
+    /// Reads some columns of the rows that bear one of the keys, in no order, this transaction's changes included.
+    ///
+    /// # Errors
+    /// The table or a column does not exist, or files cannot be read.
+    pub async fn find(
+        &self,
+        table: &TableName,
+        key_column: &str,
+        keys: &Sought,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>> {
+        let staged = match self.tables.get(table) {
+            Some(staged) => staged,
+            None => &Staged::open(&self.lake, table, self.base(table).await?, None, false)?,
+        };
+        let files = staged.live_files(&self.lake, table).await?;
+        find(&self.lake, Find { table, schema: staged.current.current_schema(), key_column, keys, columns }, files)
+            .await
     }
 
     /// Commits all tables or none. When somebody else commits first, the changes are applied to the new state.
