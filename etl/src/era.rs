@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use chrono::{Days, NaiveDate};
-use datafusion::prelude::SessionContext;
-use model::omop::ConditionEra;
+use lake::{TableName, Transaction};
 use model::omop::key::era_key;
+use model::omop::{ConditionEra, NO_MATCHING_CONCEPT};
 
 use crate::error::Result;
-use crate::query::{days, for_each, numbers};
+use crate::query::{days, for_each, numbers, sought};
 
 /// Records of one condition that lie at most so many days apart belong to one era, as OHDSI defines it.
 const PERSISTENCE: Days = Days::new(30);
@@ -25,30 +25,28 @@ type Span = (i64, i32, NaiveDate, NaiveDate);
 /// # Errors
 /// The tables cannot be read.
 pub async fn condition_eras(
-    session: &SessionContext,
+    transaction: &Transaction,
     persons: Option<&HashSet<i64>>,
     source_id: &str,
     mut take: impl FnMut(ConditionEra),
 ) -> Result<()> {
-    let sql = "select person_id, condition_concept_id, condition_start_date, \
-               coalesce(condition_end_date, condition_start_date) as condition_end_date \
-               from omop.condition_occurrence where condition_concept_id <> 0";
     let mut eras = Eras { source_id, open: None };
     match persons {
         Some(persons) if persons.is_empty() => return Ok(()),
         // Some persons' records fit into memory; those of all are the engine's to sort.
         Some(persons) => {
-            let mut spans = Vec::new();
-            for_each(session, sql, |batch| {
-                spans.extend(spans_of(batch).into_iter().filter(|span| persons.contains(&span.0)));
-            })
-            .await?;
+            let table = TableName::new("omop", "condition_occurrence");
+            let columns = ["person_id", "condition_concept_id", "condition_start_date", "condition_end_date"];
+            let found = transaction.find(&table, "person_id", &sought(persons.iter().copied()), &columns).await?;
+            let mut spans: Vec<Span> = found.iter().flat_map(spans_of).collect();
             spans.sort_unstable();
             spans.into_iter().for_each(|span| eras.see(span).into_iter().for_each(&mut take));
         }
         None => {
-            let sql = format!("{sql} order by person_id, condition_concept_id, condition_start_date");
-            for_each(session, &sql, |batch| {
+            let sql = "select person_id, condition_concept_id, condition_start_date, condition_end_date \
+                       from omop.condition_occurrence where condition_concept_id <> 0 \
+                       order by person_id, condition_concept_id, condition_start_date";
+            for_each(&transaction.session().await?, sql, |batch| {
                 spans_of(batch).into_iter().for_each(|span| eras.see(span).into_iter().for_each(&mut take));
             })
             .await?;
@@ -62,17 +60,11 @@ pub async fn condition_eras(
 ///
 /// # Errors
 /// The tables cannot be read.
-pub async fn condition_era_keys(session: &SessionContext, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
-    let mut keys = HashSet::new();
-    if persons.is_empty() {
-        return Ok(keys);
-    }
-    for_each(session, "select condition_era_id, person_id from omop.condition_era", |batch| {
-        let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
-        keys.extend(pairs.filter(|(_, person)| persons.contains(person)).map(|(key, _)| key));
-    })
-    .await?;
-    Ok(keys)
+pub async fn condition_era_keys(transaction: &Transaction, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
+    let theirs = sought(persons.iter().copied());
+    let table = TableName::new("omop", "condition_era");
+    let found = transaction.find(&table, "person_id", &theirs, &["condition_era_id"]).await?;
+    Ok(found.iter().flat_map(|batch| numbers(batch, 0)).collect())
 }
 
 /// Joins records that come in the order of persons, concepts and days.
@@ -105,11 +97,13 @@ impl Eras<'_> {
     }
 }
 
+/// The records of a batch that have a standard concept; one without an end ends when it starts.
 fn spans_of(batch: &RecordBatch) -> Vec<Span> {
     let Some(concepts) = batch.column(1).as_primitive_opt::<Int32Type>() else { return Vec::new() };
     let days = days(batch, 2).into_iter().zip(days(batch, 3));
     let rows = numbers(batch, 0).into_iter().zip(concepts.values()).zip(days);
-    rows.filter_map(|((person, concept), (start, end))| Some((person, *concept, start?, end?))).collect()
+    let known = rows.filter(|((_, concept), _)| **concept != NO_MATCHING_CONCEPT);
+    known.filter_map(|((person, concept), (start, end))| Some((person, *concept, start?, end.or(start)?))).collect()
 }
 
 #[cfg(test)]
