@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
-use datafusion::prelude::SessionContext;
+use lake::{TableName, Transaction};
 use model::omop::key::omop_key;
 use model::omop::{CdmSource, ObservationPeriod, Row};
 use model::vocabulary::rule;
 
 use crate::error::Result;
-use crate::query::{days, for_each, numbers, texts};
+use crate::query::{days, numbers, sought, texts};
+use crate::trace::crosswalk;
 
 /// First and last day on which something was recorded, the day of death and the logical id, by person.
 #[derive(Debug, Default, PartialEq)]
@@ -19,16 +20,17 @@ pub struct Spans {
     deaths: HashMap<i64, NaiveDate>,
 }
 
-/// The dates that count, as SQL over the staged tables; must say the same as [`Spans::see`].
-const EVENTS: &str = "
-    select person_id, visit_start_date as first_date, visit_end_date as last_date from omop.visit_occurrence union all
-    select person_id, condition_start_date as first_date, condition_start_date as last_date from omop.condition_occurrence union all
-    select person_id, drug_exposure_start_date as first_date, drug_exposure_start_date as last_date from omop.drug_exposure union all
-    select person_id, procedure_date as first_date, procedure_date as last_date from omop.procedure_occurrence union all
-    select person_id, device_exposure_start_date as first_date, device_exposure_start_date as last_date from omop.device_exposure union all
-    select person_id, measurement_date as first_date, measurement_date as last_date from omop.measurement union all
-    select person_id, observation_date as first_date, observation_date as last_date from omop.observation union all
-    select person_id, specimen_date as first_date, specimen_date as last_date from omop.specimen";
+/// The dates that count, by table: first and last column; must say the same as [`Spans::see`].
+const EVENTS: [(&str, &str, &str); 8] = [
+    ("visit_occurrence", "visit_start_date", "visit_end_date"),
+    ("condition_occurrence", "condition_start_date", "condition_start_date"),
+    ("drug_exposure", "drug_exposure_start_date", "drug_exposure_start_date"),
+    ("procedure_occurrence", "procedure_date", "procedure_date"),
+    ("device_exposure", "device_exposure_start_date", "device_exposure_start_date"),
+    ("measurement", "measurement_date", "measurement_date"),
+    ("observation", "observation_date", "observation_date"),
+    ("specimen", "specimen_date", "specimen_date"),
+];
 
 impl Spans {
     /// Takes note of a row.
@@ -84,35 +86,33 @@ impl Spans {
     ///
     /// # Errors
     /// The tables cannot be read.
-    pub async fn read(session: &SessionContext, persons: &HashSet<i64>) -> Result<Spans> {
+    pub async fn read(transaction: &Transaction, persons: &HashSet<i64>) -> Result<Spans> {
         let mut spans = Spans::default();
-        let sql = format!("select person_id, min(first_date), max(last_date) from ({EVENTS}) group by person_id");
-        for (sql, is_death) in [
-            (sql.as_str(), false),
-            ("select person_id, death_date as first_date, death_date as last_date from omop.death", true),
-        ] {
-            for_each(session, sql, |batch| {
-                let rows = numbers(batch, 0).into_iter().zip(days(batch, 1).into_iter().zip(days(batch, 2)));
-                for (person_id, (first, last)) in rows.filter(|(person_id, _)| persons.contains(person_id)) {
-                    let (Some(first), Some(last)) = (first, last) else { continue };
-                    if is_death {
-                        spans.deaths.insert(person_id, first);
-                    } else {
-                        spans.spans.insert(person_id, (first, last));
-                    }
-                }
-            })
-            .await?;
-        }
-        let sql = "select omop_id, resource_id from quality.crosswalk where omop_table = 'person'";
-        for_each(session, sql, |batch| {
-            for (person_id, patient) in numbers(batch, 0).into_iter().zip(texts(batch, 1)) {
-                if persons.contains(&person_id) {
-                    spans.name(person_id, &patient);
+        let theirs = sought(persons.iter().copied());
+        for (table, first, last) in EVENTS {
+            let columns = ["person_id", first, last];
+            for batch in transaction.find(&TableName::new("omop", table), "person_id", &theirs, &columns).await? {
+                let days = days(&batch, 1).into_iter().zip(days(&batch, 2));
+                for (person_id, (first, last)) in numbers(&batch, 0).into_iter().zip(days) {
+                    let Some(first) = first else { continue };
+                    spans.stretch(person_id, first, last.unwrap_or(first));
                 }
             }
-        })
-        .await?;
+        }
+        let columns = ["person_id", "death_date"];
+        for batch in transaction.find(&TableName::new("omop", "death"), "person_id", &theirs, &columns).await? {
+            let deaths = numbers(&batch, 0).into_iter().zip(days(&batch, 1));
+            spans.deaths.extend(deaths.filter_map(|(person_id, day)| Some((person_id, day?))));
+        }
+        let columns = ["omop_table", "omop_id", "resource_id"];
+        for batch in transaction.find(&crosswalk(), "omop_id", &theirs, &columns).await? {
+            let (tables, patients) = (texts(&batch, 0), texts(&batch, 2));
+            for (row, person_id) in numbers(&batch, 1).into_iter().enumerate() {
+                if tables[row] == "person" {
+                    spans.name(person_id, &patients[row]);
+                }
+            }
+        }
         Ok(spans)
     }
 

@@ -10,12 +10,12 @@ use std::collections::{HashMap, HashSet};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use chrono::{Days, NaiveDate};
-use datafusion::prelude::SessionContext;
+use lake::{TableName, Transaction};
 use model::omop::key::era_key;
-use model::omop::{ConditionEra, DrugEra};
+use model::omop::{ConditionEra, DrugEra, NO_MATCHING_CONCEPT};
 
 use crate::error::Result;
-use crate::query::{days, for_each, numbers};
+use crate::query::{days, for_each, numbers, sought};
 use crate::vocabulary::Vocabulary;
 
 /// The tables of eras; the key of each is named after it.
@@ -44,15 +44,14 @@ struct Era {
 /// # Errors
 /// The tables cannot be read.
 pub async fn condition_eras(
-    session: &SessionContext,
+    transaction: &Transaction,
     persons: Option<&HashSet<i64>>,
     source_id: &str,
     mut take: impl FnMut(ConditionEra),
 ) -> Result<()> {
-    let sql = "select person_id, condition_concept_id, condition_start_date, \
-               coalesce(condition_end_date, condition_start_date) as condition_end_date \
-               from omop.condition_occurrence where condition_concept_id <> 0";
-    for_each_person(session, sql, persons, |person_id, spans| {
+    let columns = ["person_id", "condition_concept_id", "condition_start_date", "condition_end_date"];
+    for_each_person(transaction, "condition_occurrence", columns, persons, |person_id, mut spans| {
+        spans.retain(|(concept_id, _, _)| *concept_id != NO_MATCHING_CONCEPT);
         join(spans, |era| {
             take(ConditionEra {
                 condition_era_id: era_key(source_id, person_id, "condition_era", era.concept_id, era.start),
@@ -73,17 +72,16 @@ pub async fn condition_eras(
 /// # Errors
 /// The tables cannot be read.
 pub async fn drug_eras(
-    session: &SessionContext,
+    transaction: &Transaction,
     persons: Option<&HashSet<i64>>,
     vocabulary: &Vocabulary,
     source_id: &str,
     mut take: impl FnMut(DrugEra),
 ) -> Result<u64> {
-    let sql = "select person_id, drug_concept_id, drug_exposure_start_date, drug_exposure_end_date \
-               from omop.drug_exposure";
+    let columns = ["person_id", "drug_concept_id", "drug_exposure_start_date", "drug_exposure_end_date"];
     let mut known: HashMap<i32, Vec<i32>> = HashMap::new();
     let mut without = 0;
-    for_each_person(session, sql, persons, |person_id, spans| {
+    for_each_person(transaction, "drug_exposure", columns, persons, |person_id, spans| {
         let mut exposed = Vec::with_capacity(spans.len());
         for (drug, start, end) in spans {
             let ingredients = known.entry(drug).or_insert_with(|| vocabulary.ingredients(drug));
@@ -110,23 +108,18 @@ pub async fn drug_eras(
 ///
 /// # Errors
 /// The tables cannot be read.
-pub async fn keys(session: &SessionContext, table: &str, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
-    let mut keys = HashSet::new();
-    if persons.is_empty() {
-        return Ok(keys);
-    }
-    for_each(session, &format!("select {table}_id, person_id from omop.{table}"), |batch| {
-        let pairs = numbers(batch, 0).into_iter().zip(numbers(batch, 1));
-        keys.extend(pairs.filter(|(_, person)| persons.contains(person)).map(|(key, _)| key));
-    })
-    .await?;
-    Ok(keys)
+pub async fn keys(transaction: &Transaction, table: &str, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
+    let theirs = sought(persons.iter().copied());
+    let key = format!("{table}_id");
+    let found = transaction.find(&TableName::new("omop", table), "person_id", &theirs, &[&key]).await?;
+    Ok(found.iter().flat_map(|batch| numbers(batch, 0)).collect())
 }
 
-/// Hands over the records that a query finds, person by person.
+/// Hands over the records of a table, person by person. The columns are person, concept, first and last day.
 async fn for_each_person(
-    session: &SessionContext,
-    sql: &str,
+    transaction: &Transaction,
+    table: &str,
+    columns: [&str; 4],
     persons: Option<&HashSet<i64>>,
     mut take: impl FnMut(i64, Vec<Span>),
 ) -> Result<()> {
@@ -135,12 +128,11 @@ async fn for_each_person(
         // Some persons' records fit into memory; those of all are the engine's to sort.
         Some(persons) => {
             let mut theirs: HashMap<i64, Vec<Span>> = HashMap::new();
-            for_each(session, sql, |batch| {
-                for (person, span) in spans_of(batch).into_iter().filter(|(person, _)| persons.contains(person)) {
-                    theirs.entry(person).or_default().push(span);
-                }
-            })
-            .await?;
+            let wanted = sought(persons.iter().copied());
+            let found = transaction.find(&TableName::new("omop", table), "person_id", &wanted, &columns).await?;
+            for (person, span) in found.iter().flat_map(spans_of) {
+                theirs.entry(person).or_default().push(span);
+            }
             let mut theirs: Vec<_> = theirs.into_iter().collect();
             theirs.sort_unstable_by_key(|(person, _)| *person);
             theirs.into_iter().for_each(|(person, spans)| take(person, spans));
@@ -148,7 +140,8 @@ async fn for_each_person(
         }
         None => {
             let (mut at, mut spans) = (0, Vec::new());
-            for_each(session, &format!("{sql} order by person_id"), |batch| {
+            let sql = format!("select {} from omop.{table} order by person_id", columns.join(", "));
+            for_each(&transaction.session().await?, &sql, |batch| {
                 for (person, span) in spans_of(batch) {
                     if person != at {
                         take(at, std::mem::take(&mut spans));
@@ -184,11 +177,12 @@ fn join(mut spans: Vec<Span>, mut take: impl FnMut(Era)) {
     open.into_iter().for_each(take);
 }
 
+/// The records of a batch; one without an end ends when it starts.
 fn spans_of(batch: &RecordBatch) -> Vec<(i64, Span)> {
     let Some(concepts) = batch.column(1).as_primitive_opt::<Int32Type>() else { return Vec::new() };
     let days = days(batch, 2).into_iter().zip(days(batch, 3));
     let rows = numbers(batch, 0).into_iter().zip(concepts.values()).zip(days);
-    rows.filter_map(|((person, concept), (start, end))| Some((person, (*concept, start?, end?)))).collect()
+    rows.filter_map(|((person, concept), (start, end))| Some((person, (*concept, start?, end.or(start)?)))).collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod fact_relationship;
 #[doc(hidden)]
 pub mod fuzz;
 mod id_set;
+mod lap;
 mod literal_reference;
 mod load;
 mod map;
@@ -32,6 +33,7 @@ mod survey;
 mod table_choice;
 #[cfg(test)]
 mod testing;
+mod trace;
 mod transform;
 mod view;
 pub mod vocabulary;

@@ -154,7 +154,15 @@ impl Sink {
     }
 
     /// Adds the trace of an OMOP row to its resource.
-    pub fn trace(&mut self, table: &str, id: i64, name: (&str, &str), version_id: Option<&str>, part: &str) {
+    pub fn trace(
+        &mut self,
+        table: &str,
+        id: i64,
+        resource_key: i64,
+        name: (&str, &str),
+        version_id: Option<&str>,
+        part: &str,
+    ) {
         let columns = &mut self.crosswalk;
         columns.text(0, Some(table));
         columns.number(1, id);
@@ -164,6 +172,7 @@ impl Sink {
         columns.text(5, version_id);
         columns.text(6, Some(part));
         columns.text(7, Some(self.origin.run_id()));
+        columns.number(8, resource_key);
     }
 
     /// The flat tables of a resource type.

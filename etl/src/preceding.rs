@@ -4,14 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use lake::{KeySet, TableName, Transaction};
 use model::omop::{self, Lineage};
 
 use crate::error::Result;
 use crate::load::omop_spec;
-use crate::query::{for_each, micros, numbers};
+use crate::query::{micros, numbers, sought};
 use crate::view::column::{constant, timestamp};
 
 /// The visit before each visit, where there is one.
@@ -44,21 +43,25 @@ impl Preceding {
 /// # Errors
 /// The lake refuses.
 pub async fn reorder(transaction: &mut Transaction, persons: &HashSet<i64>, lineage: &Lineage) -> Result<u64> {
-    let session = transaction.session().await?;
+    let name = TableName::new("omop", "visit_occurrence");
     let mut visits: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
     let mut written: HashMap<i64, i64> = HashMap::new();
-    let sql = "select person_id, visit_occurrence_id, preceding_visit_occurrence_id, visit_start_datetime, \
-               visit_start_date from omop.visit_occurrence";
-    for_each(&session, sql, |batch| {
-        let (people, ids, preceding) = (numbers(batch, 0), numbers(batch, 1), numbers(batch, 2));
-        let (moments, days) = (micros(batch, 3), micros(batch, 4));
-        for row in (0..batch.num_rows()).filter(|row| persons.contains(&people[*row])) {
+    let columns = [
+        "person_id",
+        "visit_occurrence_id",
+        "preceding_visit_occurrence_id",
+        "visit_start_datetime",
+        "visit_start_date",
+    ];
+    for batch in transaction.find(&name, "person_id", &sought(persons.iter().copied()), &columns).await? {
+        let (people, ids, preceding) = (numbers(&batch, 0), numbers(&batch, 1), numbers(&batch, 2));
+        let (moments, days) = (micros(&batch, 3), micros(&batch, 4));
+        for row in 0..batch.num_rows() {
             let start = moments[row].or(days[row]).unwrap_or_default();
             visits.entry(people[row]).or_default().push((start, ids[row]));
             written.insert(ids[row], preceding[row]);
         }
-    })
-    .await?;
+    }
     let mut order = Preceding::default();
     visits.into_values().for_each(|visits| order.add_person(visits));
     order.finish();
@@ -68,36 +71,25 @@ pub async fn reorder(transaction: &mut Transaction, persons: &HashSet<i64>, line
     }
     let Some(table) = omop::table("visit_occurrence") else { return Ok(0) };
     let mut writer = transaction.writer(&omop_spec(table)).await?;
-    let mut failure = None;
-    for_each(&session, "select * from omop.visit_occurrence", |batch| {
-        let batch = renew(batch, &written, &order, lineage);
-        failure = failure.take().or(batch.and_then(|batch| Ok(writer.write(&batch)?)).err());
-    })
-    .await?;
-    if let Some(failure) = failure {
-        return Err(failure);
+    let stale = written.keys().copied();
+    let schema = table.lake_schema();
+    let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    for batch in transaction.find(&name, "visit_occurrence_id", &sought(stale), &columns).await? {
+        writer.write(&renew(&batch, &order, lineage)?)?;
     }
     let count = written.len() as u64;
     let gone = KeySet::Int64(written.into_keys().collect());
-    let name = TableName::new("omop", table.name);
     transaction.upsert(&name, "visit_occurrence_id", gone, writer.close()?).await?;
     Ok(count)
 }
 
-/// The rows of the batch that are out of order, put right.
-fn renew(
-    batch: &RecordBatch,
-    written: &HashMap<i64, i64>,
-    order: &Preceding,
-    lineage: &Lineage,
-) -> Result<RecordBatch> {
+/// The visits of the batch, put in order.
+fn renew(batch: &RecordBatch, order: &Preceding, lineage: &Lineage) -> Result<RecordBatch> {
     let Some((at, _)) = batch.schema().column_with_name("visit_occurrence_id") else {
         return Ok(RecordBatch::new_empty(batch.schema()));
     };
-    let stale: BooleanArray = numbers(batch, at).iter().map(|visit| Some(written.contains_key(visit))).collect();
-    let batch = filter_record_batch(batch, &stale)?;
     let rows = batch.num_rows();
-    let preceding: Int64Array = numbers(&batch, at).iter().map(|visit| order.of(*visit)).collect();
+    let preceding: Int64Array = numbers(batch, at).iter().map(|visit| order.of(*visit)).collect();
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| -> ArrayRef {
         match field.name().as_str() {

@@ -2,10 +2,11 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use lake::{KeySet, Sought};
 
 use crate::error::Result;
 
@@ -21,13 +22,19 @@ pub async fn for_each(session: &SessionContext, sql: &str, mut take: impl FnMut(
     Ok(())
 }
 
-/// A column of 64-bit numbers; 0 where there is none.
+/// Ids as the keys of rows to find.
+pub fn sought(ids: impl IntoIterator<Item = i64>) -> Sought {
+    Sought::new(KeySet::Int64(ids.into_iter().collect()))
+}
+
+/// A column of whole numbers; 0 where there is none.
 pub fn numbers(batch: &RecordBatch, column: usize) -> Vec<i64> {
     let column = batch.column(column);
-    match column.as_primitive_opt::<Int64Type>() {
-        Some(numbers) => {
-            (0..numbers.len()).map(|row| if numbers.is_null(row) { 0 } else { numbers.value(row) }).collect()
-        }
+    if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+        return numbers.iter().map(Option::unwrap_or_default).collect();
+    }
+    match column.as_primitive_opt::<Int32Type>() {
+        Some(numbers) => numbers.iter().map(|number| number.map_or(0, i64::from)).collect(),
         None => vec![0; column.len()],
     }
 }

@@ -5,7 +5,8 @@ mod options;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use lake::{KeySet, Lake, Stamp, TableName, Transaction, WrittenFiles};
+use lake::{Lake, Sought, Stamp, TableName, Transaction, WrittenFiles};
+use model::omop::key::omop_key;
 use model::omop::{self, Builders, Lineage, Row};
 use model::quality::{ACCOUNTING, ANOMALY, Accounting, CONCEPT_CHECK, CROSSWALK, LOSS, MAPPING_COVERAGE};
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,11 @@ use crate::error::{Error, Result};
 use crate::existing::{self, Existing};
 use crate::extract::source::Sources;
 use crate::fact_relationship;
+use crate::lap::Lap;
 use crate::load::{self, Files, Origin, Sink};
 use crate::pass::{self, Meter, Progress};
 use crate::preceding;
+use crate::query::sought;
 use crate::spill::Spill;
 use crate::survey;
 use crate::transform::{Shared, Worker};
@@ -28,6 +31,9 @@ use crate::view::{self, View};
 use crate::vocabulary::{self, ConceptCheck, Vocabulary};
 pub use options::{Again, Options};
 use options::{fingerprint, policy, rules};
+
+/// Less than this is not worth another thread, which opens every table and writes files of its own.
+const BYTES_PER_THREAD: u64 = 4 << 20;
 
 /// The snapshot property that holds the outcome of a run.
 const OUTCOME: &str = "etl-outcome";
@@ -81,6 +87,7 @@ pub(crate) async fn load(
     again: Again,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Outcome> {
+    let mut lap = Lap::start();
     let views = view::load(options.views.as_deref())?;
     let fingerprint = fingerprint(sources, options, &views)?;
     let stamp = Stamp { run_id: options.run_id.clone(), stage: "etl".into(), fingerprint };
@@ -89,11 +96,13 @@ pub(crate) async fn load(
         let outcome: Outcome = serde_json::from_str(outcome).unwrap_or_default();
         return Ok(Outcome { already_committed: true, ..outcome });
     }
-    let loading = Loading::prepare(lake, options, sources, views, again, progress).await?;
-    let outcome = loading.load(&mut transaction).await?;
+    lap.end("begin");
+    let loading = Loading::prepare(lake, options, sources, views, again, progress, &mut lap).await?;
+    let outcome = loading.load(&mut transaction, &mut lap).await?;
     let json = serde_json::to_string(&outcome).unwrap_or_default();
     transaction.set_property(OUTCOME, json);
     let committed = transaction.commit().await?;
+    lap.end("commit");
     Ok(Outcome { already_committed: committed.already, ..outcome })
 }
 
@@ -130,14 +139,17 @@ impl<'l> Loading<'l> {
         views: Vec<Arc<View>>,
         again: Again,
         progress: &'l (dyn Fn(Progress) + Sync),
+        lap: &mut Lap,
     ) -> Result<Self> {
         let meter = Meter::new(sources.size_bytes() * 2, progress);
         let vocabulary = Vocabulary::load(lake).await?;
         let concepts = vocabulary::self_check(lake, &vocabulary).await?;
         let holds_something = existing::holds_something(lake).await?;
         let policy = policy(options, &vocabulary, again);
+        lap.end("vocabulary");
         // The passes block this task on purpose: the run has nothing else to do meanwhile.
         let mut survey = survey::survey(sources, &meter, &policy, holds_something, options.threads.max(1))?;
+        lap.end("survey");
         let existing = if holds_something {
             let mut existing =
                 Existing::look_up(lake, &mut survey, &views, &options.source_id, options.complete).await?;
@@ -149,10 +161,11 @@ impl<'l> Loading<'l> {
             None
         };
         survey.place_parts();
+        lap.end("look_up");
         Ok(Loading { lake, options, sources, views, again, meter, vocabulary, concepts, survey, existing })
     }
 
-    async fn load(&self, transaction: &mut Transaction) -> Result<Outcome> {
+    async fn load(&self, transaction: &mut Transaction, lap: &mut Lap) -> Result<Outcome> {
         if !self.vocabulary.is_in_lake() {
             vocabulary::write_starter(transaction).await?;
         }
@@ -160,6 +173,7 @@ impl<'l> Loading<'l> {
         share.account.check()?;
         let Share { mut account, files, spans, mut persons, mut changed, keys } = share;
         collide(keys)?;
+        lap.end("transform");
         let mut rows = BTreeMap::new();
         let mut removed = BTreeMap::new();
         if let Some(existing) = &self.existing {
@@ -167,7 +181,8 @@ impl<'l> Loading<'l> {
             removed = self.removed(existing, &mut changed, &spans).await?;
             persons.extend(existing.persons_of(self.lake, &removed).await?);
         }
-        let changed = Arc::new(KeySet::Int64(changed));
+        lap.end("removed");
+        let changed = sought(changed);
         let mut crosswalk = WrittenFiles::default();
         for (table, files) in files.by_table {
             rows.insert(table.to_string(), files.row_count());
@@ -175,23 +190,30 @@ impl<'l> Loading<'l> {
                 "omop" if table.name != "location" => {
                     let column = omop::table(&table.name).map_or("person_id", load::key_column);
                     let gone = if table.name == "observation_period" { None } else { removed.get(&table.name) };
-                    put(transaction, &table, column, gone.cloned().unwrap_or_default(), files).await?;
+                    put(transaction, &table, column, &sought(gone.into_iter().flatten().copied()), files).await?;
                 }
-                "fhir" => upsert(transaction, &table, "resource_key", &changed, files).await?,
+                "fhir" => put(transaction, &table, "resource_key", &changed, files).await?,
                 "quality" if table.name == CROSSWALK.name => crosswalk = files,
                 _ => transaction.append(&table, files),
             }
         }
         if removed.contains_key("person") || removed.contains_key("care_site") {
             let unused = existing::unused_locations(&transaction.session().await?).await?;
-            put(transaction, &TableName::new("omop", "location"), "location_id", unused, WrittenFiles::default())
-                .await?;
+            put(
+                transaction,
+                &TableName::new("omop", "location"),
+                "location_id",
+                &sought(unused),
+                WrittenFiles::default(),
+            )
+            .await?;
         }
+        lap.end("put");
         let spans = match &self.existing {
             Some(_) if persons.is_empty() => Spans::default(),
             Some(_) => {
                 // The names of new persons stand in the crosswalk that is about to be staged; these here know them.
-                let mut read = Spans::read(&transaction.session().await?, &persons).await?;
+                let mut read = Spans::read(transaction, &persons).await?;
                 read.add_names(spans);
                 read
             }
@@ -201,10 +223,13 @@ impl<'l> Loading<'l> {
             let count = preceding::reorder(transaction, &persons, &self.origin(true).lineage).await?;
             *rows.entry("omop.visit_occurrence".to_owned()).or_default() += count;
         }
+        lap.end("persons");
         let without = self.derive(transaction, spans, &persons, &mut removed, crosswalk, &mut rows).await?;
         account.lose_many("omop.drug_exposure.drug_concept_id", "no_ingredient", without);
         self.relate(transaction, &mut account, &mut rows).await?;
+        lap.end("derive");
         self.write_account(transaction, &account, &mut rows).await?;
+        lap.end("account");
         Ok(Outcome {
             accounting: account.accounting,
             exclusions: account.exclusions,
@@ -228,15 +253,14 @@ impl<'l> Loading<'l> {
         changed: &mut HashSet<i64>,
         written: &Spans,
     ) -> Result<BTreeMap<String, HashSet<i64>>> {
-        let source_id = &self.options.source_id;
-        let removed = existing.rows_of(self.lake, changed, source_id).await?;
+        let removed = existing.rows_of(self.lake, changed).await?;
         let gone = removed.get("person").into_iter().flatten().filter(|person| !written.is_named(**person));
         let gone: HashSet<i64> = gone.copied().collect();
         if gone.is_empty() {
             return Ok(removed);
         }
-        changed.extend(existing.resources_of(self.lake, &gone, source_id).await?);
-        existing.rows_of(self.lake, changed, source_id).await
+        changed.extend(existing.resources_of(self.lake, &gone).await?);
+        existing.rows_of(self.lake, changed).await
     }
 
     fn origin(&self, synced_from_fhir: bool) -> Origin {
@@ -251,7 +275,8 @@ impl<'l> Loading<'l> {
 
     async fn transform(&self, transaction: &mut Transaction) -> Result<Share> {
         let mut workers = Vec::new();
-        for _ in 0..self.options.threads.max(1) {
+        let worth = usize::try_from(self.sources.size_bytes() / BYTES_PER_THREAD).unwrap_or(usize::MAX);
+        for _ in 0..self.options.threads.min(worth).max(1) {
             let sink = Sink::open(transaction, &self.views, &self.origin(true), self.options.keep_raw).await?;
             workers.push(Worker::new(sink));
         }
@@ -294,7 +319,6 @@ impl<'l> Loading<'l> {
         rows: &mut BTreeMap<String, u64>,
     ) -> Result<u64> {
         let source_id = &self.options.source_id;
-        let session = transaction.session().await?;
         let mut sink = Sink::open(transaction, &[], &self.origin(false), false).await?;
         let gone = removed.entry("observation_period".into()).or_default();
         if self.existing.is_some() {
@@ -303,13 +327,14 @@ impl<'l> Loading<'l> {
         for (patient, period) in spans.rows(source_id) {
             let id = period.observation_period_id;
             sink.omop_row(&Row::from(period));
-            sink.trace("observation_period", id, ("Patient", &patient), None, "");
+            let resource_key = omop_key(source_id, &format!("Patient/{patient}"), "fhir", "");
+            sink.trace("observation_period", id, resource_key, ("Patient", &patient), None, "");
             sink.flush(false)?;
         }
         let touched = self.existing.as_ref().map(|_| persons);
         if let Some(persons) = touched {
             for table in era::TABLES {
-                removed.insert(table.into(), era::keys(&session, table, persons).await?);
+                removed.insert(table.into(), era::keys(transaction, table, persons).await?);
             }
         }
         let (mut failure, mut count) = (None, 0);
@@ -319,8 +344,9 @@ impl<'l> Loading<'l> {
             // Eras leave no trace by which the sink could tell how much it holds.
             failure = failure.take().or(sink.flush(count % load::BATCH_ROWS == 0).err());
         };
-        era::condition_eras(&session, touched, source_id, |era| write(era.into())).await?;
-        let without = era::drug_eras(&session, touched, &self.vocabulary, source_id, |era| write(era.into())).await?;
+        era::condition_eras(transaction, touched, source_id, |era| write(era.into())).await?;
+        let without =
+            era::drug_eras(transaction, touched, &self.vocabulary, source_id, |era| write(era.into())).await?;
         failure.map_or(Ok(()), Err)?;
         if !self.options.no_omop {
             let today = self.options.started_at.date();
@@ -337,12 +363,12 @@ impl<'l> Loading<'l> {
                     transaction.replace(&table, files);
                 }
             } else if table.name == "observation_period" || era::TABLES.contains(&table.name.as_str()) {
-                let gone = removed.get(&table.name).cloned().unwrap_or_default();
-                put(transaction, &table, &format!("{}_id", table.name), gone, files).await?;
+                let gone = sought(removed.get(&table.name).into_iter().flatten().copied());
+                put(transaction, &table, &format!("{}_id", table.name), &gone, files).await?;
             }
         }
-        let gone: HashSet<i64> = removed.values().flatten().copied().collect();
-        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", gone, crosswalk).await?;
+        let gone = sought(removed.values().flatten().copied());
+        put(transaction, &TableName::new("quality", CROSSWALK.name), "omop_id", &gone, crosswalk).await?;
         Ok(without)
     }
 
@@ -370,7 +396,7 @@ impl<'l> Loading<'l> {
         }
         let files = writer.close()?;
         *rows.entry("omop.fact_relationship".to_owned()).or_default() += files.row_count();
-        put(transaction, &TableName::new("omop", table.name), "fact_id_1", change.gone, files).await
+        put(transaction, &TableName::new("omop", table.name), "fact_id_1", &sought(change.gone), files).await
     }
 
     async fn write_account(
@@ -403,25 +429,14 @@ async fn put(
     transaction: &mut Transaction,
     table: &TableName,
     column: &str,
-    removed: HashSet<i64>,
-    files: WrittenFiles,
-) -> Result<()> {
-    upsert(transaction, table, column, &Arc::new(KeySet::Int64(removed)), files).await
-}
-
-/// The same for keys that are taken away from several tables.
-async fn upsert(
-    transaction: &mut Transaction,
-    table: &TableName,
-    column: &str,
-    removed: &Arc<KeySet>,
+    removed: &Sought,
     files: WrittenFiles,
 ) -> Result<()> {
     if removed.is_empty() {
         transaction.append(table, files);
         return Ok(());
     }
-    Ok(transaction.upsert(table, column, Arc::clone(removed), files).await?)
+    Ok(transaction.upsert(table, column, removed.clone(), files).await?)
 }
 
 /// Finds keys that two rows of one table share.

@@ -258,11 +258,11 @@ impl Worker {
             if let Row::VisitOccurrence(visit) = &mut mapped.row {
                 visit.preceding_visit_occurrence_id = shared.survey.preceding.of(visit.visit_occurrence_id);
             }
-            self.omop_row(&mapped.row, &mapped.part, (resource_type, id), version.version_id, shared);
+            self.omop_row(&mapped.row, &mapped.part, (resource_type, id), &version, shared);
         }
     }
 
-    fn omop_row(&mut self, row: &Row<'_>, part: &str, name: (&str, &str), version: Option<&str>, shared: &Shared<'_>) {
+    fn omop_row(&mut self, row: &Row<'_>, part: &str, name: (&str, &str), version: &Version<'_>, shared: &Shared<'_>) {
         let table = row.table();
         if let Row::Location(location) = row {
             // Coarse on purpose, so shared: it belongs to no single resource.
@@ -287,7 +287,7 @@ impl Worker {
         }
         let id = row.key().or(row.person_id()).unwrap_or_default();
         self.sink.omop_row(row);
-        self.sink.trace(table.name, id, name, version, part);
+        self.sink.trace(table.name, id, version.resource_key, name, version.version_id, part);
     }
 
     fn delete(&mut self, record: &Record<'_>, name: &str, origin: quality::Origin<'_>, shared: &Shared<'_>) {

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::catalog::{Swap, Swapped};
+use crate::flush::flush;
 use crate::location::path_of;
-use crate::snapshot::{Produced, Write, flush, produce};
+use crate::snapshot::{Produced, Write, produce};
+use crate::staged::Staged;
 use crate::transaction::{Committed, Transaction};
 use crate::{Durability, Error, Result, TableName};
 
@@ -76,7 +78,11 @@ async fn write_metadata(transaction: &Transaction) -> Result<Vec<(TableName, Pro
         timestamp_ms: transaction.timestamp_ms(),
     };
     let mut produced = Vec::with_capacity(transaction.tables.len());
-    for (table, staged) in &transaction.tables {
+    // Where nothing changes there is nothing to say; but a stamp has to be somewhere.
+    let is_still =
+        |staged: &Staged| staged.plan.is_empty() && staged.evolution.is_none() && staged.base.location.is_some();
+    let all_are_still = transaction.tables.values().all(is_still);
+    for (table, staged) in transaction.tables.iter().filter(|(_, staged)| all_are_still || !is_still(staged)) {
         let next = produce(&write, table, &staged.base, staged.evolution.as_ref(), &staged.plan).await?;
         produced.push((table.clone(), next));
     }
@@ -141,10 +147,10 @@ fn finish(transaction: Transaction, produced: Vec<(TableName, Produced)>, retrie
     }
     for (table, next) in produced {
         transaction.litter.keep(next.written.iter().map(|path: &PathBuf| Path::new(path)));
-        tracing::debug!(table.name = %table, snapshot.id = next.snapshot_id, row.count = next.total_records, "committed");
+        tracing::debug!(table.name = %table, snapshot.id = next.snapshot_id, row.count = next.row_count, "committed");
         transaction.lake.inner.remember(&table, &next.location, next.metadata);
         committed.snapshots.insert(table.clone(), next.snapshot_id);
-        committed.row_counts.insert(table, next.total_records);
+        committed.row_counts.insert(table, next.row_count);
     }
     committed
 }

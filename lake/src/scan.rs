@@ -1,7 +1,8 @@
 //! A table as DataFusion sees it. Files come from the manifests, are left out by their bounds, and are cut at row
-//! groups so that every core reads its share.
+//! groups so that every core reads its share. Deleted rows are left out by position.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef as ArrowSchemaRef};
@@ -10,7 +11,10 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result as QueryResult, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::utils::conjunction;
@@ -20,9 +24,12 @@ use datafusion::physical_plan::empty::EmptyExec;
 use iceberg::spec::{DataFile, Schema};
 use object_store::ObjectMeta;
 use object_store::path::Path as ObjectPath;
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::field_id::ByFieldId;
+use crate::live::LiveFile;
 use crate::location::path_of;
+use crate::position_delete::kept_rows;
 use crate::schema::{file_schema, query_schema};
 use crate::statistics::{may_match, of_file, of_scan};
 use crate::{Error, Result, TableName};
@@ -31,19 +38,22 @@ use crate::{Error, Result, TableName};
 const PARTITION_BYTES: u64 = 512 << 10;
 const BYTES_OF_FOOTER: usize = 64 << 10;
 
+/// What is read of files that have deleted rows, by their place in the list.
+type Access = HashMap<usize, Arc<ParquetAccessPlan>>;
+
 /// One table at one snapshot.
 #[derive(Debug)]
 pub(crate) struct LakeTable {
     schema: ArrowSchemaRef,
-    files: Arc<Vec<DataFile>>,
+    files: Arc<Vec<LiveFile>>,
     statistics: Vec<Arc<Statistics>>,
     by_field_id: Arc<ByFieldId>,
 }
 
 impl LakeTable {
-    pub fn new(table: &TableName, schema: &Schema, files: Arc<Vec<DataFile>>) -> Result<LakeTable> {
+    pub fn new(table: &TableName, schema: &Schema, files: Arc<Vec<LiveFile>>) -> Result<LakeTable> {
         let with_ids: Arc<ArrowSchema> = file_schema(table, schema)?;
-        let statistics = files.iter().map(|file| Arc::new(of_file(file, schema))).collect();
+        let statistics = files.iter().map(|file| Arc::new(of_file(&file.file, schema))).collect();
         let by_field_id = Arc::new(ByFieldId::new(&with_ids));
         Ok(LakeTable { schema: query_schema(&with_ids), files, statistics, by_field_id })
     }
@@ -64,7 +74,7 @@ impl TableProvider for LakeTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(of_scan(&self.statistics, &self.schema))
+        Some(of_scan(&self.statistics, self.deleted_rows(0..self.files.len()), &self.schema))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> QueryResult<Vec<TableProviderFilterPushDown>> {
@@ -94,13 +104,23 @@ impl TableProvider for LakeTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let groups = self.groups(&kept, session.config().target_partitions())?;
         let kept_statistics: Vec<_> = kept.iter().map(|index| self.statistics[*index].clone()).collect();
 
         let store_url = ObjectStoreUrl::local_filesystem();
         let runtime = session.runtime_env();
         let footers = runtime.cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(runtime.object_store(&store_url)?, footers);
+        let store = runtime.object_store(&store_url)?;
+        let mut access = Access::new();
+        for index in kept.iter().filter(|index| !self.files[**index].deleted.is_empty()) {
+            let meta = object_meta(&self.files[*index].file)?;
+            let footer = DFParquetMetadata::new(store.as_ref(), &meta)
+                .with_metadata_size_hint(Some(BYTES_OF_FOOTER))
+                .with_file_metadata_cache(Some(footers.clone()));
+            let footer = footer.fetch_metadata().await?;
+            access.insert(*index, Arc::new(access_plan(&self.files[*index].deleted, &footer)));
+        }
+        let groups = self.groups(&kept, session.config().target_partitions(), &access)?;
+        let reader = CachedParquetFileReaderFactory::new(store, footers);
         let mut source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_metadata_size_hint(BYTES_OF_FOOTER)
@@ -110,9 +130,11 @@ impl TableProvider for LakeTable {
         }
         let config = FileScanConfigBuilder::new(store_url, Arc::new(source))
             .with_file_groups(groups)
-            .with_statistics(of_scan(&kept_statistics, &self.schema))
+            .with_statistics(of_scan(&kept_statistics, self.deleted_rows(kept.iter().copied()), &self.schema))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            // Otherwise a limit is met by row groups taken whole, deleted rows included.
+            .with_preserve_order(!access.is_empty())
             .with_expr_adapter(Some(self.by_field_id.clone()))
             .build();
         Ok(DataSourceExec::from_data_source(config))
@@ -127,9 +149,13 @@ struct Piece {
 }
 
 impl LakeTable {
+    fn deleted_rows(&self, files: impl Iterator<Item = usize>) -> usize {
+        files.map(|index| self.files[index].deleted.len()).sum()
+    }
+
     /// Deals the row groups out to partitions of about the same size.
-    fn groups(&self, kept: &[usize], target: usize) -> QueryResult<Vec<FileGroup>> {
-        let pieces: Vec<Piece> = kept.iter().flat_map(|index| pieces(*index, &self.files[*index])).collect();
+    fn groups(&self, kept: &[usize], target: usize, access: &Access) -> QueryResult<Vec<FileGroup>> {
+        let pieces: Vec<Piece> = kept.iter().flat_map(|index| pieces(*index, &self.files[*index].file)).collect();
         let total: u64 = pieces.iter().map(|piece| piece.end - piece.start).sum();
         let count = usize::try_from(total / PARTITION_BYTES).unwrap_or(target).clamp(1, target.max(1)) as u64;
         let mut groups: Vec<Vec<Piece>> = (0..count).map(|_| Vec::new()).collect();
@@ -148,24 +174,48 @@ impl LakeTable {
         groups
             .into_iter()
             .filter(|group| !group.is_empty())
-            .map(|group| Ok(FileGroup::new(group.iter().map(|piece| self.part(piece)).collect::<Result<_>>()?)))
+            .map(|group| {
+                let parts = group.iter().map(|piece| self.part(piece, access.get(&piece.file)));
+                Ok(FileGroup::new(parts.collect::<Result<_>>()?))
+            })
             .collect()
     }
 
-    fn part(&self, piece: &Piece) -> Result<PartitionedFile> {
-        let file = &self.files[piece.file];
-        let path = path_of(file.file_path());
-        let location = ObjectPath::from_absolute_path(&path).map_err(|error| {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
-            Error::File { path, doing: "read", source }
-        })?;
-        // Data files never change, so that their age says nothing.
-        let size = file.file_size_in_bytes();
-        let meta = ObjectMeta { location, last_modified: Default::default(), size, e_tag: None, version: None };
-        let part = PartitionedFile::new_from_meta(meta).with_statistics(self.statistics[piece.file].clone());
-        let whole = piece.start == 0 && piece.end == size;
+    fn part(&self, piece: &Piece, access: Option<&Arc<ParquetAccessPlan>>) -> Result<PartitionedFile> {
+        let meta = object_meta(&self.files[piece.file].file)?;
+        let whole = piece.start == 0 && piece.end == meta.size;
+        let mut part = PartitionedFile::new_from_meta(meta).with_statistics(self.statistics[piece.file].clone());
+        if let Some(access) = access {
+            part = part.with_extensions(access.clone());
+        }
         Ok(if whole { part } else { part.with_range(piece.start.cast_signed(), piece.end.cast_signed()) })
     }
+}
+
+fn object_meta(file: &DataFile) -> Result<ObjectMeta> {
+    let path = path_of(file.file_path());
+    let location = ObjectPath::from_absolute_path(&path).map_err(|error| {
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
+        Error::File { path, doing: "read", source }
+    })?;
+    // Data files never change, so that their age says nothing.
+    let size = file.file_size_in_bytes();
+    Ok(ObjectMeta { location, last_modified: Default::default(), size, e_tag: None, version: None })
+}
+
+/// Leaves out the deleted rows of each row group.
+fn access_plan(deleted: &[u64], footer: &ParquetMetaData) -> ParquetAccessPlan {
+    let groups = || footer.row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or_default());
+    let mut rest = kept_rows(deleted, groups().sum());
+    let access = groups().map(|rows| {
+        let kept = rest.split_off(rows);
+        match kept.row_count() {
+            0 => RowGroupAccess::Skip,
+            count if count == rows => RowGroupAccess::Scan,
+            _ => RowGroupAccess::Selection(kept),
+        }
+    });
+    ParquetAccessPlan::new(access.collect())
 }
 
 /// Cuts a file where its row groups begin.

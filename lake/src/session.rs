@@ -20,12 +20,13 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use iceberg::spec::{DataFile, SnapshotRef, TableMetadataRef};
+use iceberg::spec::{SnapshotRef, TableMetadataRef};
 
 use crate::catalog::CATALOG_NAME;
 use crate::filter_is_true::FilterIsTrue;
 use crate::lake::{Inner, Lake};
 use crate::large_join::LargeJoin;
+use crate::live::LiveFile;
 use crate::scan::LakeTable;
 use crate::transaction::Transaction;
 use crate::{AsOf, Config, Error, Result, TableName, as_of};
@@ -108,11 +109,8 @@ pub(crate) async fn open_staged(transaction: &Transaction) -> Result<SessionCont
         entries.insert(table, Entry::Current { location });
     }
     for (table, staged) in &transaction.tables {
-        let base = &staged.base.metadata;
-        let live = inner.live_files(table, base, base.current_snapshot().map(AsRef::as_ref)).await?;
-        let kept = live.iter().filter(|file| !staged.plan.removes(file));
-        let files = kept.chain(&staged.plan.add).cloned().collect();
-        entries.insert(table.clone(), Entry::Staged { metadata: staged.current.clone(), files: Arc::new(files) });
+        let files = Arc::new(staged.live_files(&transaction.lake, table).await?);
+        entries.insert(table.clone(), Entry::Staged { metadata: staged.current.clone(), files });
     }
     let views = inner.catalog.views().await?;
     entries.extend(views.into_iter().map(|(view, sql)| (view, Entry::View { sql })));
@@ -154,7 +152,7 @@ pub(crate) fn check_view(lake: &Lake, view: &TableName, sql: &str) -> Result<()>
 enum Entry {
     Current { location: String },
     Then { metadata: TableMetadataRef, snapshot: SnapshotRef },
-    Staged { metadata: TableMetadataRef, files: Arc<Vec<DataFile>> },
+    Staged { metadata: TableMetadataRef, files: Arc<Vec<LiveFile>> },
     View { sql: String },
 }
 

@@ -7,7 +7,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use iceberg::spec::{DataFile, Datum, PrimitiveLiteral, PrimitiveType, Schema};
 
-/// Describes one file. Bounds count as exact: that is how DataFusion prunes, and a shortened text is still a bound.
+/// Describes one file, deleted rows included. Bounds count as exact: that is how DataFusion prunes, and a shortened text is still a bound.
 pub(crate) fn of_file(file: &DataFile, schema: &Schema) -> Statistics {
     let rows = usize::try_from(file.record_count()).unwrap_or(usize::MAX);
     let columns = schema.as_struct().fields().iter().map(|field| {
@@ -40,8 +40,9 @@ pub(crate) fn of_file(file: &DataFile, schema: &Schema) -> Statistics {
     }
 }
 
-/// Adds files up, for the planner: a shortened text must not be taken for a value.
-pub(crate) fn of_scan(files: &[Arc<Statistics>], schema: &ArrowSchema) -> Statistics {
+/// Adds files up, for the planner: neither a shortened text nor a deleted row's value must be taken for one that is
+/// there.
+pub(crate) fn of_scan(files: &[Arc<Statistics>], deleted_rows: usize, schema: &ArrowSchema) -> Statistics {
     let mut sum = match files.split_first() {
         None => empty(schema),
         Some((first, rest)) => {
@@ -57,6 +58,10 @@ pub(crate) fn of_scan(files: &[Arc<Statistics>], schema: &ArrowSchema) -> Statis
             column.min_value = std::mem::take(&mut column.min_value).to_inexact();
             column.max_value = std::mem::take(&mut column.max_value).to_inexact();
         }
+    }
+    if deleted_rows > 0 {
+        sum = sum.to_inexact();
+        sum.num_rows = Precision::Exact(rows - deleted_rows.min(rows));
     }
     sum.total_byte_size = Precision::Inexact(rows.saturating_mul(row_bytes));
     sum

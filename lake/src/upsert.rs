@@ -1,68 +1,75 @@
-//! Copy-on-write: takes rows out of files by writing those files anew. No delete files, so that every reader
-//! understands the table and no scan gets slower.
+//! Takes rows out of a table by key. Data files stay as they are, and position deletes tell which of their rows are
+//! gone; a file that is more hole than rows, and small files once they are many, are written anew.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{AsArray, BooleanArray};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema as ArrowSchema};
-use arrow::record_batch::RecordBatch;
-use iceberg::spec::{DataFile, Datum, PrimitiveLiteral};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::schema::types::SchemaDescriptor;
+use arrow::datatypes::DataType;
+use iceberg::spec::DataFile;
 
+use crate::key_set::Sought;
 use crate::lake::Lake;
-use crate::location::path_of;
-use crate::transaction::KeySet;
+use crate::live::LiveFile;
+use crate::plan::Removal;
+use crate::position_delete::{DeletedRows, in_order, kept_rows};
+use crate::search::{positions, rows};
 use crate::writer::{Layout, TableWriter};
-use crate::{Error, Result};
+use crate::{Error, KeySet, Result};
 
-const BATCH_ROWS: usize = 16 << 10;
+/// A file of which more than one row in so many is gone is written anew.
+const ROTTEN: u64 = 2;
+/// A file with fewer rows is small,
+const SMALL_FILE_ROWS: u64 = 64 << 10;
+/// and so many small ones become one.
+const SMALL_FILES_TO_MERGE: usize = 32;
 
-/// What became of the files.
-pub(crate) struct Removal {
-    /// Paths of the table's files that go.
-    pub gone: HashSet<String>,
-    /// Files that come: the transaction's own that stay, and those written anew.
-    pub add: Vec<DataFile>,
-}
-
-/// Takes the rows with these keys out of the table's files and out of those that the transaction has added.
+/// Takes the rows with these keys out of files.
 pub(crate) async fn remove_keys(
     lake: &Lake,
     layout: Arc<Layout>,
-    committed: Vec<DataFile>,
-    added: &[DataFile],
+    files: Vec<LiveFile>,
     key_column: &str,
-    keys: &Arc<KeySet>,
+    sought: &Sought,
 ) -> Result<Removal> {
-    let key_id = key_id(&layout, key_column, keys)?;
-    let range = KeyRange::of(keys);
-    let own: HashSet<String> = added.iter().map(|file| file.file_path().to_string()).collect();
-    let mut suspects: Vec<DataFile> =
-        committed.into_iter().chain(added.iter().cloned()).filter(|file| range.may_be_in(file, key_id)).collect();
-    suspects.sort_by_key(|file| std::cmp::Reverse(file.file_size_in_bytes()));
-    let suspects = Arc::new(std::sync::Mutex::new(suspects));
-    let threads = lake.inner.config.target_partitions();
-    let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..threads {
-        let (layout, keys, suspects) = (layout.clone(), keys.clone(), suspects.clone());
-        workers.spawn_blocking(move || Worker { layout, key_id, keys, suspects, touched: vec![] }.run());
+    let key_id = key_id(&layout, key_column, sought.keys())?;
+    let is_small = |file: &&LiveFile| file.file.record_count() < SMALL_FILE_ROWS;
+    let merge = files.iter().filter(is_small).count() >= SMALL_FILES_TO_MERGE;
+    let mut suspects: Vec<Suspect> = files
+        .iter()
+        .map(|file| Suspect { file: file.clone(), rewrite: merge && is_small(&file) })
+        .filter(|suspect| suspect.rewrite || sought.may_be_in(&suspect.file.file, key_id))
+        .collect();
+    // Workers take the last first: large files before small ones.
+    suspects.sort_by_key(|suspect| suspect.file.file.file_size_in_bytes());
+    let workers = lake.inner.config.target_partitions().min(suspects.len());
+    let suspects = Arc::new(Mutex::new(suspects));
+    let mut working = tokio::task::JoinSet::new();
+    for _ in 0..workers {
+        let (layout, sought, suspects) = (layout.clone(), sought.clone(), suspects.clone());
+        working.spawn_blocking(move || Worker { layout, key_id, sought, suspects, found: Found::default() }.run());
     }
-    let (mut touched, mut rewritten) = (HashSet::new(), Vec::new());
-    while let Some(outcome) = workers.join_next().await {
+    let mut found = Found::default();
+    while let Some(outcome) = working.join_next().await {
         // A worker that panicked has shown why; there is nothing to save.
-        let (paths, files) = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        touched.extend(paths);
-        rewritten.extend(files);
+        let more = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        found.gone.extend(more.gone);
+        found.deleted.extend(more.deleted);
+        found.rewritten.extend(more.rewritten);
     }
-    rewritten.sort_by(|a: &DataFile, b| a.file_path().cmp(b.file_path()));
-    let mut add: Vec<DataFile> = added.iter().filter(|file| !touched.contains(file.file_path())).cloned().collect();
-    add.extend(rewritten);
-    Ok(Removal { gone: touched.into_iter().filter(|path| !own.contains(path)).collect(), add })
+    found.rewritten.sort_by(|a, b| a.file_path().cmp(b.file_path()));
+    let is_touched = !found.gone.is_empty() || !found.deleted.is_empty();
+    let deletes = is_touched.then(|| {
+        let stays = files.into_iter().filter(|file| !found.gone.contains(file.file.file_path()));
+        stays.filter_map(|file| {
+            let path = file.file.file_path().to_string();
+            let positions = found.deleted.remove(&path).unwrap_or(file.deleted);
+            let partition = file.file.partition().clone();
+            let rows = DeletedRows { partition, partition_spec_id: file.partition_spec_id, positions };
+            (!rows.positions.is_empty()).then_some((path, rows))
+        })
+    });
+    let deletes = deletes.map(Iterator::collect);
+    Ok(Removal { gone: found.gone, rewritten: found.rewritten, deletes })
 }
 
 /// Finds the key column and checks that it is of the keys' type.
@@ -82,180 +89,73 @@ fn key_id(layout: &Layout, key_column: &str, keys: &KeySet) -> Result<i32> {
     Err(Error::TypeChange { table, column, have: field.field_type.to_string(), want: want.to_string() })
 }
 
-/// The keys in order, to tell which files cannot hold one.
-enum KeyRange {
-    Int64(Vec<i64>),
-    Utf8(Vec<String>),
+/// A file that may hold rows to be taken out.
+struct Suspect {
+    file: LiveFile,
+    /// It is written anew in any case.
+    rewrite: bool,
 }
 
-impl KeyRange {
-    fn of(keys: &KeySet) -> KeyRange {
-        match keys {
-            KeySet::Int64(keys) => {
-                let mut sorted: Vec<i64> = keys.iter().copied().collect();
-                sorted.sort_unstable();
-                KeyRange::Int64(sorted)
-            }
-            KeySet::Utf8(keys) => {
-                let mut sorted: Vec<String> = keys.iter().cloned().collect();
-                sorted.sort_unstable();
-                KeyRange::Utf8(sorted)
-            }
-        }
-    }
-
-    fn may_be_in(&self, file: &DataFile, key_id: i32) -> bool {
-        let bounds = file
-            .lower_bounds()
-            .get(&key_id)
-            .map(Datum::literal)
-            .zip(file.upper_bounds().get(&key_id).map(Datum::literal));
-        match (self, bounds) {
-            (KeyRange::Int64(keys), Some((PrimitiveLiteral::Long(low), PrimitiveLiteral::Long(high)))) => {
-                keys.get(keys.partition_point(|key| key < low)).is_some_and(|key| key <= high)
-            }
-            (KeyRange::Utf8(keys), Some((PrimitiveLiteral::String(low), PrimitiveLiteral::String(high)))) => {
-                keys.get(keys.partition_point(|key| key < low)).is_some_and(|key| key <= high)
-            }
-            _ => true,
-        }
-    }
+#[derive(Default)]
+struct Found {
+    gone: HashSet<String>,
+    rewritten: Vec<DataFile>,
+    /// All deleted positions of files that lost rows and stay.
+    deleted: HashMap<String, Arc<Vec<u64>>>,
 }
 
-/// Takes files from the common list until it is empty, and writes what is left of them into its own files.
+/// Takes files from the common list until it is empty, and writes what is left of some into files of its own.
 struct Worker {
     layout: Arc<Layout>,
     key_id: i32,
-    keys: Arc<KeySet>,
-    suspects: Arc<std::sync::Mutex<Vec<DataFile>>>,
-    touched: Vec<String>,
+    sought: Sought,
+    suspects: Arc<Mutex<Vec<Suspect>>>,
+    found: Found,
 }
 
 impl Worker {
-    fn run(mut self) -> Result<(Vec<String>, Vec<DataFile>)> {
+    fn run(mut self) -> Result<Found> {
         let mut writer = None;
         loop {
-            let next = self.suspects.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-            let Some(file) = next else { break };
-            let Some(kept) = self.search(&file)? else { continue };
-            self.touched.push(file.file_path().to_string());
-            if kept.iter().all(|mask| mask.true_count() == 0) {
+            let next = self.suspects.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(Suspect { file, rewrite }) = next else { break };
+            let mut all = positions(&file, self.key_id, &self.sought)?;
+            if all.is_empty() && !rewrite {
                 continue;
             }
-            let mut open = match writer.take() {
-                Some(open) => open,
-                None => TableWriter::new(self.layout.clone())?,
-            };
-            self.copy(&file, &kept, &mut open)?;
-            writer = Some(open);
+            all.extend(file.deleted.iter());
+            let all = in_order(all);
+            let file = file.file;
+            let path = file.file_path().to_string();
+            let gone_rows = all.len() as u64;
+            if !rewrite && gone_rows * ROTTEN <= file.record_count() {
+                self.found.deleted.insert(path, all);
+                continue;
+            }
+            self.found.gone.insert(path);
+            if gone_rows < file.record_count() {
+                let mut open = match writer.take() {
+                    Some(open) => open,
+                    None => TableWriter::new(self.layout.clone())?,
+                };
+                let kept = kept_rows(&all, usize::try_from(file.record_count()).unwrap_or(usize::MAX));
+                rows(&file, &self.layout.file_schema, kept, |batch| open.write(&batch))?;
+                writer = Some(open);
+            }
         }
-        let files = match writer {
-            Some(writer) => writer.close()?.of(&self.layout.table)?,
-            None => Vec::new(),
-        };
-        Ok((self.touched, files))
-    }
-
-    /// Reads the key column, and says for each row whether it stays; none when all do.
-    fn search(&self, file: &DataFile) -> Result<Option<Vec<BooleanArray>>> {
-        let mut touched = false;
-        let mut kept = Vec::new();
-        let Some(reader) = self.open(file, Some(self.key_id))? else { return Ok(None) };
-        for batch in reader {
-            let batch = batch.map_err(|error| self.unreadable(file, error))?;
-            let mask = keep(&self.keys, &batch).map_err(|error| self.unreadable(file, error))?;
-            touched |= mask.true_count() < mask.len();
-            kept.push(mask);
+        if let Some(writer) = writer {
+            self.found.rewritten = writer.close()?.of(&self.layout.table)?;
         }
-        Ok(touched.then_some(kept))
+        Ok(self.found)
     }
-
-    fn copy(&self, file: &DataFile, kept: &[BooleanArray], writer: &mut TableWriter) -> Result<()> {
-        let Some(reader) = self.open(file, None)? else { return Ok(()) };
-        for (batch, mask) in reader.zip(kept) {
-            let batch = batch.map_err(|error| self.unreadable(file, error))?;
-            let rows = filter_record_batch(&batch, mask).map_err(|error| self.unreadable(file, error))?;
-            writer.write(&self.rename(&rows).map_err(|error| self.unreadable(file, error))?)?;
-        }
-        Ok(())
-    }
-
-    /// Opens a file for one column or for all that the table still has; none when it has not the one column.
-    fn open(&self, file: &DataFile, only: Option<i32>) -> Result<Option<ParquetRecordBatchReader>> {
-        let path = path_of(file.file_path());
-        let reading = || Error::parquet(&path, "read");
-        let handle = File::open(&path).map_err(Error::file(&path, "read"))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(handle).map_err(reading())?;
-        let wanted: Vec<usize> = field_ids(builder.parquet_schema())
-            .into_iter()
-            .enumerate()
-            .filter(|(_, id)| match only {
-                Some(only) => *id == Some(only),
-                None => id.is_some_and(|id| self.layout.schema.field_by_id(id).is_some()),
-            })
-            .map(|(index, _)| index)
-            .collect();
-        if wanted.is_empty() {
-            return Ok(None);
-        }
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(reading())?;
-        Ok(Some(reader))
-    }
-
-    /// Gives columns the names that the table has for their ids now.
-    fn rename(&self, rows: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
-        let names: HashMap<String, &str> = self
-            .layout
-            .schema
-            .as_struct()
-            .fields()
-            .iter()
-            .map(|field| (field.id.to_string(), field.name.as_str()))
-            .collect();
-        let fields = rows.schema_ref().fields().iter().map(|field| {
-            let id = field.metadata().get(parquet::arrow::PARQUET_FIELD_ID_META_KEY);
-            let name = id.and_then(|id| names.get(id)).map_or(field.name().as_str(), |name| name);
-            Field::new(name, field.data_type().clone(), field.is_nullable())
-        });
-        RecordBatch::try_new(Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>())), rows.columns().to_vec())
-    }
-
-    fn unreadable(&self, file: &DataFile, error: arrow::error::ArrowError) -> Error {
-        Error::parquet(&path_of(file.file_path()), "read")(error.into())
-    }
-}
-
-fn field_ids(schema: &SchemaDescriptor) -> Vec<Option<i32>> {
-    let ids = schema.root_schema().get_fields().iter().map(|field| field.get_basic_info());
-    ids.map(|info| info.has_id().then(|| info.id())).collect()
-}
-
-/// Says for each row whether its key is not among the keys.
-fn keep(keys: &KeySet, batch: &RecordBatch) -> Result<BooleanArray, arrow::error::ArrowError> {
-    let column = batch.column(0);
-    Ok(match keys {
-        KeySet::Int64(keys) => {
-            let column = cast(column, &DataType::Int64)?;
-            column
-                .as_primitive::<Int64Type>()
-                .iter()
-                .map(|key| Some(key.is_none_or(|key| !keys.contains(&key))))
-                .collect()
-        }
-        KeySet::Utf8(keys) => {
-            let column = cast(column, &DataType::Utf8)?;
-            column.as_string::<i32>().iter().map(|key| Some(key.is_none_or(|key| !keys.contains(key)))).collect()
-        }
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use crate::testing::{append, files_below, lake, query, rows, spec, stamp, write};
-    use crate::{Error, KeySet, WrittenFiles};
+    use crate::testing::{append, files_below, lake, query, rows, show, spec, stamp, write};
+    use crate::{AsOf, Error, KeySet, Lake, Partition, TableSpec, Transform, WrittenFiles};
 
     const SUM: &str = "select count(*), count(distinct id), sum(id) from t.a";
 
@@ -274,9 +174,152 @@ mod tests {
         transaction.commit().await.unwrap();
         // Of 0..2000 went 5 and 6, and 5 and 5000 came.
         assert_eq!(query(&lake, SUM).await, format!("2000 2000 {}", 1999 * 1000 - 6 + 5000));
+        assert_eq!(
+            counts(&lake).await,
+            [
+                ("added-data-files", 1),
+                ("added-position-deletes", 2),
+                ("total-data-files", 3),
+                ("total-delete-files", 1)
+            ]
+        );
+        assert_eq!(lake.row_counts().await.unwrap()[&spec("a").name], 2000);
+        let then = lake.session(&AsOf::Run("2".to_string())).await.unwrap();
+        assert_eq!(show(&then, SUM).await, format!("2000 2000 {}", 1999 * 1000));
+    }
+
+    async fn remove(lake: &Lake, run: &str, ids: impl IntoIterator<Item = i64>) {
+        let mut transaction = lake.begin(stamp(run)).await.unwrap();
+        transaction.upsert(&spec("a").name, "id", keys(ids), WrittenFiles::default()).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    /// What the last summary says of files and deletes, without what is 0.
+    async fn counts(lake: &Lake) -> Vec<(&'static str, u64)> {
         let last = lake.history(&spec("a").name).await.unwrap().pop().unwrap();
-        assert_eq!(last.summary["deleted-data-files"], "1");
-        assert_eq!(last.summary["total-data-files"], "3");
+        let keys = [
+            "added-data-files",
+            "added-position-deletes",
+            "deleted-data-files",
+            "removed-position-deletes",
+            "total-data-files",
+            "total-delete-files",
+        ];
+        let count = |key| Some((key, last.summary.get(key)?.parse().ok()?));
+        keys.into_iter().filter_map(count).filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[tokio::test]
+    async fn deletes_of_several_commits_are_kept_in_one_file() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..1000)).await;
+        remove(&lake, "2", [0, 999]).await;
+        remove(&lake, "3", [500, 0]).await;
+        assert_eq!(
+            counts(&lake).await,
+            [
+                ("added-position-deletes", 3),
+                ("removed-position-deletes", 2),
+                ("total-data-files", 1),
+                ("total-delete-files", 1)
+            ]
+        );
+        let history = lake.history(&spec("a").name).await.unwrap();
+        assert_eq!(history.iter().map(|s| s.operation.as_str()).collect::<Vec<_>>(), ["append", "delete", "delete"]);
+        assert_eq!(query(&lake, "select count(*), min(id), max(id) from t.a").await, "997 1 998");
+        let then = lake.session(&AsOf::Run("2".to_string())).await.unwrap();
+        assert_eq!(show(&then, "select count(*), min(id), max(id) from t.a").await, "998 1 998");
+        // What is not there is not taken away again, and a commit that changes nothing adds no snapshot but its stamp.
+        remove(&lake, "4", [500, 5000]).await;
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "997");
+        append(&lake, "5", &spec("a"), rows([0])).await;
+        assert_eq!(query(&lake, "select count(*), min(id) from t.a").await, "998 0");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_more_hole_than_rows_is_written_anew() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..1000)).await;
+        remove(&lake, "2", 0..500).await;
+        assert_eq!(counts(&lake).await[1], ("total-data-files", 1));
+        remove(&lake, "3", [700]).await;
+        assert_eq!(
+            counts(&lake).await,
+            [
+                ("added-data-files", 1),
+                ("deleted-data-files", 1),
+                ("removed-position-deletes", 500),
+                ("total-data-files", 1)
+            ]
+        );
+        assert_eq!(query(&lake, "select count(*), min(id) from t.a where id <> 701").await, "498 500");
+        remove(&lake, "4", 0..1000).await;
+        assert_eq!(query(&lake, "select count(*) from t.a").await, "0");
+    }
+
+    #[tokio::test]
+    async fn many_small_files_become_one() {
+        let (_folder, lake) = lake().await;
+        for run in 0..super::SMALL_FILES_TO_MERGE as i64 {
+            append(&lake, &format!("a{run}"), &spec("a"), rows(run * 10..run * 10 + 10)).await;
+        }
+        remove(&lake, "r", [5]).await;
+        let last = counts(&lake).await;
+        assert_eq!(last[1], ("deleted-data-files", 32));
+        assert!(last[2].0 == "total-data-files" && last[2].1 <= 2, "{last:?}");
+        assert_eq!(query(&lake, SUM).await, format!("319 319 {}", 319 * 160 - 5));
+    }
+
+    #[tokio::test]
+    async fn deleted_rows_are_seen_by_no_query() {
+        let (_folder, lake) = lake().await;
+        // Two row groups, of which the second loses its first and last rows, and nothing compresses away.
+        let scattered = |from: i64, to: i64| rows((from..to).map(|id| id * 7_919 % 1_000_003));
+        let mut transaction = lake.begin(stamp("1")).await.unwrap();
+        let files = write(&mut transaction, &spec("a"), &[scattered(1, 270_000), scattered(270_000, 400_000)]).await;
+        transaction.append(&spec("a").name, files);
+        transaction.commit().await.unwrap();
+        let gone: Vec<i64> =
+            (1..400_000).filter(|id| id % 1000 < 3 || *id > 399_900).map(|id| id * 7_919 % 1_000_003).collect();
+        let left = 399_999 - gone.len();
+        remove(&lake, "2", gone.clone()).await;
+        assert_eq!(
+            query(&lake, "select count(*), count(distinct id), count(name) from t.a").await,
+            format!("{left} {left} {left}")
+        );
+        let sought = gone.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+        assert_eq!(query(&lake, &format!("select count(*) from t.a where id in ({sought})")).await, "0");
+        let most = (1..400_000_i64).map(|id| id * 7_919 % 1_000_003).filter(|id| !gone.contains(id)).max().unwrap();
+        assert_eq!(query(&lake, "select max(id) from t.a").await, most.to_string());
+        assert_eq!(
+            query(&lake, &format!("select count(*) from (select id from t.a limit {left})")).await,
+            left.to_string()
+        );
+        let of_filter = format!("select count(*) from (select id from t.a where id >= 0 limit {left})");
+        assert_eq!(query(&lake, &of_filter).await, left.to_string());
+    }
+
+    #[tokio::test]
+    async fn replaced_partitions_lose_their_deletes_and_others_keep_them() {
+        let (_folder, lake) = lake().await;
+        let partition = Some(Partition { column: "name".to_string(), transform: Transform::Identity });
+        let parted = TableSpec { partition, ..spec("a") };
+        append(&lake, "1", &parted, rows(0..100)).await;
+        remove(&lake, "2", [1, 2, 11]).await;
+        assert_eq!(counts(&lake).await[2], ("total-delete-files", 2));
+        let mut transaction = lake.begin(stamp("3")).await.unwrap();
+        let files = write(&mut transaction, &parted, &[rows([1, 101])]).await;
+        transaction.replace_partitions(&parted.name, files);
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select count(*), count(distinct id) from t.a where name = 'n1'").await, "2 2");
+        assert_eq!(query(&lake, "select count(*) from t.a where name = 'n2'").await, "9");
+        assert_eq!(lake.row_counts().await.unwrap()[&parted.name], 91);
+        let mut transaction = lake.begin(stamp("4")).await.unwrap();
+        let files = write(&mut transaction, &parted, &[rows([2])]).await;
+        transaction.replace(&parted.name, files);
+        transaction.commit().await.unwrap();
+        assert_eq!(counts(&lake).await.last(), Some(&("total-data-files", 1)));
+        assert_eq!(query(&lake, "select id from t.a").await, "2");
     }
 
     #[tokio::test]
@@ -291,8 +334,9 @@ mod tests {
         transaction.upsert(&spec("a").name, "id", keys(0..10), WrittenFiles::default()).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(query(&lake, "select id from t.a order by id").await, "20\n21\n22");
-        // The first table file is history; the transaction's file that was rewritten is gone.
-        assert_eq!(files_below(folder.path(), ".parquet").len(), 3);
+        // The first table file is history; one of the transaction's two has a deleted row.
+        assert_eq!(files_below(folder.path(), ".parquet").len(), 4);
+        assert_eq!(files_below(folder.path(), "-deletes.parquet").len(), 1);
     }
 
     #[tokio::test]

@@ -186,5 +186,7 @@ pub const CROSSWALK: QualityTable = QualityTable {
         ("version_id", DataType::Utf8, false),
         ("part", DataType::Utf8, true),
         ("pipeline_run_id", DataType::Utf8, true),
+        // The key that the flat tables have for the resource, too.
+        ("resource_key", DataType::Int64, true),
     ],
 };
