@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use iceberg::spec::{SnapshotRef, TableMetadata, TableMetadataRef};
 
-use crate::transaction::{RUN_KEY, STAGE_KEY};
+use crate::stamp::{RUN_KEY, STAGE_KEY};
 use crate::{AsOf, Error, Result, Snapshot, TableName};
 
 /// Picks each table's snapshot; a table that did not exist at the moment is left out.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::catalog::{Swap, Swapped};
+use crate::flush::flush;
 use crate::location::path_of;
-use crate::snapshot::{Produced, Write, flush, produce};
+use crate::snapshot::{Produced, Write, produce};
 use crate::transaction::{Committed, Transaction};
 use crate::{Durability, Error, Result, TableName};
 

@@ -11,9 +11,10 @@ use iceberg::spec::{DataFile, Snapshot as IcebergSnapshot, TableMetadata, TableM
 
 use crate::catalog::SqliteCatalog;
 use crate::location::{check_warehouse, path_of};
-use crate::snapshot::{Base, row_count};
-use crate::transaction::{Stamp, Transaction};
-use crate::{AsOf, Catalog, Config, Error, Result, Snapshot, TableName, as_of, live, session};
+use crate::snapshot::Base;
+use crate::totals::row_count;
+use crate::transaction::Transaction;
+use crate::{AsOf, Catalog, Config, Error, Result, Snapshot, Stamp, TableName, as_of, live, session};
 
 /// An open lake: a catalog and its warehouse. Cloning is cheap; clones share what they remember.
 #[derive(Clone)]

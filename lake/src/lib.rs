@@ -8,20 +8,29 @@ mod data_file;
 mod error;
 mod field_id;
 mod filter_is_true;
+mod flush;
+mod key_set;
 mod lake;
 mod large_join;
 mod litter;
 mod live;
 mod location;
+mod manifest;
 mod name;
+#[cfg(test)]
+mod other_readers;
+mod plan;
 mod scan;
 mod schema;
 mod session;
 mod snapshot;
 mod spec;
+mod staged;
+mod stamp;
 mod statistics;
 #[cfg(test)]
 mod testing;
+mod totals;
 mod transaction;
 mod upsert;
 mod writer;
@@ -31,10 +40,12 @@ use std::collections::BTreeMap;
 pub use config::{Catalog, Config, Durability};
 pub use error::{Error, Result};
 pub use filter_is_true::FilterIsTrue;
+pub use key_set::KeySet;
 pub use lake::Lake;
 pub use name::TableName;
 pub use spec::{Partition, TableSpec, Transform};
-pub use transaction::{Committed, KeySet, Stamp, Transaction};
+pub use stamp::Stamp;
+pub use transaction::{Committed, Transaction};
 pub use writer::{TableWriter, WrittenFiles};
 
 /// A moment of the lake that a session reads.

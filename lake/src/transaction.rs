@@ -8,67 +8,16 @@ use std::sync::atomic::AtomicUsize;
 
 use chrono::Utc;
 use datafusion::prelude::SessionContext;
-use iceberg::spec::{DataFile, TableMetadata};
+use iceberg::spec::DataFile;
 
 use crate::lake::Lake;
 use crate::litter::Litter;
 use crate::location::path_of;
-use crate::snapshot::{Base, Evolution, Plan, evolved};
+use crate::plan::Change;
+use crate::staged::Staged;
+use crate::stamp::{FINGERPRINT_KEY, PROPERTY_PREFIX, RUN_KEY, STAGE_KEY};
 use crate::writer::{Layout, TableWriter, WrittenFiles};
-use crate::{Error, Result, TableName, TableSpec, commit, schema, session, upsert};
-
-/// Keys of a snapshot summary that make up the stamp.
-pub(crate) const RUN_KEY: &str = "pipeline-run-id";
-pub(crate) const STAGE_KEY: &str = "pipeline-stage";
-pub(crate) const FINGERPRINT_KEY: &str = "input-fingerprint";
-/// Prefix of the properties that the caller sets.
-pub(crate) const PROPERTY_PREFIX: &str = "healthlake.";
-
-/// Says who commits what: the same stamp is committed once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    /// The run.
-    pub run_id: String,
-    /// The stage of the run, for instance `etl` or `sql:marts.person`.
-    pub stage: String,
-    /// Fingerprint of the stage's input.
-    pub fingerprint: String,
-}
-
-impl Stamp {
-    /// Finds the stamp in a table, and returns the properties that were set at its commit.
-    pub(crate) fn find(&self, metadata: &TableMetadata) -> Option<BTreeMap<String, String>> {
-        metadata.snapshots().map(|snapshot| &snapshot.summary().additional_properties).find_map(|summary| {
-            let equal = |key: &str, value: &String| summary.get(key) == Some(value);
-            let same = equal(RUN_KEY, &self.run_id)
-                && equal(STAGE_KEY, &self.stage)
-                && equal(FINGERPRINT_KEY, &self.fingerprint);
-            let own = |(key, value): (&String, &String)| {
-                Some((key.strip_prefix(PROPERTY_PREFIX)?.to_string(), value.clone()))
-            };
-            same.then(|| summary.iter().filter_map(own).collect())
-        })
-    }
-}
-
-/// Keys of rows.
-#[derive(Debug, Clone)]
-pub enum KeySet {
-    /// Keys of a bigint column.
-    Int64(HashSet<i64>),
-    /// Keys of a text column.
-    Utf8(HashSet<String>),
-}
-
-impl KeySet {
-    /// Says whether no row can be meant.
-    pub fn is_empty(&self) -> bool {
-        match self {
-            KeySet::Int64(keys) => keys.is_empty(),
-            KeySet::Utf8(keys) => keys.is_empty(),
-        }
-    }
-}
+use crate::{Error, KeySet, Result, Stamp, TableName, TableSpec, commit, schema, session, upsert};
 
 /// What a commit did.
 #[derive(Debug, Clone, Default)]
@@ -99,27 +48,6 @@ pub struct Transaction {
     pub(crate) mistake: Option<Error>,
     pub(crate) litter: Arc<Litter>,
     held_bytes: Arc<AtomicUsize>,
-}
-
-/// One table of a transaction.
-pub(crate) struct Staged {
-    pub spec: Option<TableSpec>,
-    pub free_schema: bool,
-    pub base: Base,
-    pub evolution: Option<Evolution>,
-    /// The base with the evolution, without a snapshot of its own.
-    pub current: Arc<TableMetadata>,
-    pub changes: Vec<Change>,
-    pub plan: Plan,
-}
-
-/// What was asked for.
-#[derive(Clone)]
-pub(crate) enum Change {
-    Append(Vec<DataFile>),
-    Replace(Vec<DataFile>),
-    ReplacePartitions(Vec<DataFile>),
-    Upsert { key_column: String, removed: Arc<KeySet>, files: Vec<DataFile> },
 }
 
 impl Transaction {
@@ -347,66 +275,6 @@ impl Transaction {
     }
 }
 
-impl Staged {
-    async fn open(lake: &Lake, table: &TableName, spec: Option<TableSpec>, free_schema: bool) -> Result<Staged> {
-        let base = match (lake.inner.base(table).await?, &spec) {
-            (Some(base), _) => base,
-            (None, Some(spec)) => {
-                let location = format!("{}/{}/{}", lake.inner.warehouse, table.namespace, table.name);
-                Base { location: None, metadata: Arc::new(schema::create(spec, location)?) }
-            }
-            (None, None) => return Err(Error::NoSuchTable(table.clone())),
-        };
-        let current = base.metadata.clone();
-        let (changes, plan) = (Vec::new(), Plan::default());
-        let mut staged = Staged { spec, free_schema, base, evolution: None, current, changes, plan };
-        staged.fit()?;
-        Ok(staged)
-    }
-
-    /// Finds the columns that have to come with the commit.
-    fn fit(&mut self) -> Result<()> {
-        let Some(spec) = &self.spec else { return Ok(()) };
-        // A second writer's spec builds on the first one's columns.
-        if let Some(schema) = schema::evolve(spec, &self.current, self.free_schema)? {
-            let sort_order = if self.free_schema { Some(schema::sort_order(spec, &schema)?) } else { None };
-            let evolution = Evolution { schema, sort_order };
-            let made = evolved(&self.base, Some(&evolution)).map_err(Error::metadata(&spec.name, "made"))?;
-            self.current = Arc::new(made);
-            self.evolution = Some(evolution);
-        }
-        Ok(())
-    }
-
-    /// Says whether files written for another state of the table mean the same in this one.
-    fn holds_files_of(&self, old: &Staged) -> bool {
-        let (now, then) = (self.current.current_schema(), old.current.current_schema());
-        let columns = then.as_struct().fields().iter().all(|field| {
-            now.field_by_id(field.id).is_some_and(|now| now.name == field.name && now.field_type == field.field_type)
-        });
-        let required = now.as_struct().fields().iter().filter(|field| field.required);
-        columns
-            && required.into_iter().all(|field| then.field_by_id(field.id).is_some_and(|then| then.required))
-            && self.current.default_partition_spec() == old.current.default_partition_spec()
-    }
-}
-
-impl Plan {
-    /// Applies a change that needs no reading of files.
-    fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Append(files) | Change::Upsert { files, .. } => self.add.extend(files.iter().cloned()),
-            Change::Replace(files) => *self = Plan { all: true, add: files.clone(), ..Plan::default() },
-            Change::ReplacePartitions(files) => {
-                let partitions: HashSet<_> = files.iter().map(|file| file.partition().clone()).collect();
-                self.add.retain(|file| !partitions.contains(file.partition()));
-                self.add.extend(files.iter().cloned());
-                self.partitions.extend(partitions);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -559,57 +427,5 @@ mod tests {
         assert_eq!(lake.tables().await.unwrap().len(), 1);
         transaction.commit().await.unwrap();
         assert_eq!(query(&lake, "select count(*) from v.both").await, "18");
-    }
-
-    #[tokio::test]
-    async fn columns_are_added_and_old_rows_have_null_in_them() {
-        let (_folder, lake) = lake().await;
-        append(&lake, "1", &spec("a"), rows(0..3)).await;
-        let mut wider = spec("a");
-        let mut fields = vec![Arc::new(Field::new("born", DataType::Date32, false))];
-        fields.extend(wider.schema.fields().iter().cloned());
-        wider.schema = Arc::new(Schema::new(fields));
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(Date32Array::from(vec![365]))];
-        columns.extend(rows(7..8).columns().iter().cloned());
-        append(&lake, "2", &wider, RecordBatch::try_new(wider.schema.clone(), columns).unwrap()).await;
-        assert_eq!(query(&lake, "select id, born from t.a order by id").await, "0\n1\n2\n7 1971-01-01");
-        assert_eq!(query(&lake, "select id from t.a where born is null and id > 0 order by id").await, "1\n2");
-        assert_eq!(query(&lake, "select id from t.a where born > date '1970-06-01'").await, "7");
-        // Rows of the old shape still fit.
-        append(&lake, "3", &spec("a"), rows(8..9)).await;
-        assert_eq!(query(&lake, "select count(*), count(born) from t.a").await, "5 1");
-    }
-
-    #[tokio::test]
-    async fn a_type_changes_only_when_allowed_and_the_table_is_replaced_whole() {
-        let (_folder, lake) = lake().await;
-        append(&lake, "1", &spec("a"), rows(0..3)).await;
-        let changed = TableSpec {
-            schema: Arc::new(Schema::new(vec![
-                Field::new("value", DataType::Int64, true),
-                Field::new("id", DataType::Int64, false),
-            ])),
-            ..spec("a")
-        };
-        let column: ArrayRef = Arc::new(Int64Array::from(vec![41, 42]));
-        let batch = RecordBatch::try_new(changed.schema.clone(), vec![column.clone(), column]).unwrap();
-        let mut transaction = lake.begin(stamp("2")).await.unwrap();
-        assert!(matches!(transaction.writer(&changed).await, Err(Error::TypeChange { .. })));
-        drop(transaction);
-
-        let mut transaction = lake.begin(stamp("2")).await.unwrap();
-        transaction.allow_schema_change(&changed.name);
-        let files = write(&mut transaction, &changed, std::slice::from_ref(&batch)).await;
-        transaction.append(&changed.name, files);
-        assert!(matches!(transaction.commit().await, Err(Error::PartialSchemaChange(_))));
-
-        let mut transaction = lake.begin(stamp("2")).await.unwrap();
-        transaction.allow_schema_change(&changed.name);
-        let files = write(&mut transaction, &changed, &[batch]).await;
-        transaction.replace(&changed.name, files);
-        transaction.commit().await.unwrap();
-        assert_eq!(query(&lake, "select * from t.a order by id").await, "41 41\n42 42");
-        let then = lake.session(&crate::AsOf::Run("1".to_string())).await.unwrap();
-        assert_eq!(crate::testing::show(&then, "select * from t.a where id = 2").await, "2 n2 1.0");
     }
 }

@@ -9,16 +9,16 @@ use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema as ArrowSchema};
 use arrow::record_batch::RecordBatch;
-use iceberg::spec::{DataFile, Datum, PrimitiveLiteral};
+use iceberg::spec::DataFile;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::schema::types::SchemaDescriptor;
 
+use crate::key_set::KeyRange;
 use crate::lake::Lake;
 use crate::location::path_of;
-use crate::transaction::KeySet;
 use crate::writer::{Layout, TableWriter};
-use crate::{Error, Result};
+use crate::{Error, KeySet, Result};
 
 const BATCH_ROWS: usize = 16 << 10;
 
@@ -80,46 +80,6 @@ fn key_id(layout: &Layout, key_column: &str, keys: &KeySet) -> Result<i32> {
     }
     let want = if matches!(keys, KeySet::Int64(_)) { "long" } else { "string" };
     Err(Error::TypeChange { table, column, have: field.field_type.to_string(), want: want.to_string() })
-}
-
-/// The keys in order, to tell which files cannot hold one.
-enum KeyRange {
-    Int64(Vec<i64>),
-    Utf8(Vec<String>),
-}
-
-impl KeyRange {
-    fn of(keys: &KeySet) -> KeyRange {
-        match keys {
-            KeySet::Int64(keys) => {
-                let mut sorted: Vec<i64> = keys.iter().copied().collect();
-                sorted.sort_unstable();
-                KeyRange::Int64(sorted)
-            }
-            KeySet::Utf8(keys) => {
-                let mut sorted: Vec<String> = keys.iter().cloned().collect();
-                sorted.sort_unstable();
-                KeyRange::Utf8(sorted)
-            }
-        }
-    }
-
-    fn may_be_in(&self, file: &DataFile, key_id: i32) -> bool {
-        let bounds = file
-            .lower_bounds()
-            .get(&key_id)
-            .map(Datum::literal)
-            .zip(file.upper_bounds().get(&key_id).map(Datum::literal));
-        match (self, bounds) {
-            (KeyRange::Int64(keys), Some((PrimitiveLiteral::Long(low), PrimitiveLiteral::Long(high)))) => {
-                keys.get(keys.partition_point(|key| key < low)).is_some_and(|key| key <= high)
-            }
-            (KeyRange::Utf8(keys), Some((PrimitiveLiteral::String(low), PrimitiveLiteral::String(high)))) => {
-                keys.get(keys.partition_point(|key| key < low)).is_some_and(|key| key <= high)
-            }
-            _ => true,
-        }
-    }
 }
 
 /// Takes files from the common list until it is empty, and writes what is left of them into its own files.
