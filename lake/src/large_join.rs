@@ -85,13 +85,13 @@ fn row_count(plan: &dyn ExecutionPlan) -> usize {
     }
 }
 
-/// Rows of the largest table, or of whatever else is known for sure, that the plan reads.
+/// Rows of the largest table that the plan reads.
 fn largest_input(plan: &dyn ExecutionPlan) -> usize {
-    match (known_rows(plan), plan.children()) {
-        (Precision::Exact(rows), _) => rows,
-        (estimate, inputs) if inputs.is_empty() => estimate.get_value().copied().unwrap_or(0),
-        (_, inputs) => inputs.iter().map(|input| largest_input(input.as_ref())).max().unwrap_or(0),
+    let inputs = plan.children();
+    if inputs.is_empty() {
+        return known_rows(plan).get_value().copied().unwrap_or(0);
     }
+    inputs.iter().map(|input| largest_input(input.as_ref())).max().unwrap_or(0)
 }
 
 fn known_rows(plan: &dyn ExecutionPlan) -> Precision<usize> {
