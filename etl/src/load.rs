@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::view::{Provenance, Rows, View};
 
 /// Rows that a table's builder collects before they go to its file.
-pub const BATCH_ROWS: usize = 16 << 10;
+const BATCH_ROWS: usize = 16 << 10;
 
 /// The tables of the CDM proper: they exist in every lake, with or without rows.
 pub fn cdm_tables() -> impl Iterator<Item = &'static Table> {
@@ -109,6 +109,8 @@ pub struct RawVersion<'r> {
 pub struct Sink {
     origin: Origin,
     builders: Builders,
+    /// OMOP rows in the builders.
+    omop_rows: usize,
     omop: BTreeMap<&'static str, TableWriter>,
     views: Vec<(Rows, TableWriter)>,
     crosswalk: Plain,
@@ -139,6 +141,7 @@ impl Sink {
         Ok(Sink {
             origin: origin.clone(),
             builders: Builders::default(),
+            omop_rows: 0,
             omop,
             views: flat,
             crosswalk: Plain::open(transaction, quality_spec(&CROSSWALK)).await?,
@@ -151,6 +154,7 @@ impl Sink {
     /// Adds an OMOP row.
     pub fn omop_row(&mut self, row: &Row<'_>) {
         self.builders.append(row);
+        self.omop_rows += 1;
     }
 
     /// Adds the trace of an OMOP row to its resource.
@@ -235,7 +239,8 @@ impl Sink {
     /// The lake refuses the rows.
     pub fn flush(&mut self, everything: bool) -> Result<()> {
         let least = if everything { 1 } else { BATCH_ROWS };
-        if everything || self.crosswalk.len() >= BATCH_ROWS {
+        if self.omop_rows >= least {
+            self.omop_rows = 0;
             for (table, columns) in self.builders.finish() {
                 if let Some(writer) = self.omop.get_mut(table.name) {
                     writer.write(&self.origin.lineage.batch(table, columns))?;

@@ -337,12 +337,10 @@ impl<'l> Loading<'l> {
                 removed.insert(table.into(), era::keys(transaction, table, persons).await?);
             }
         }
-        let (mut failure, mut count) = (None, 0);
+        let mut failure = None;
         let mut write = |row: Row<'_>| {
             sink.omop_row(&row);
-            count += 1;
-            // Eras leave no trace by which the sink could tell how much it holds.
-            failure = failure.take().or(sink.flush(count % load::BATCH_ROWS == 0).err());
+            failure = failure.take().or(sink.flush(false).err());
         };
         era::condition_eras(transaction, touched, source_id, |era| write(era.into())).await?;
         let without =

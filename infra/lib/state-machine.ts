@@ -5,7 +5,7 @@
 export type TaskName = 'generate' | 'etl' | 'sql' | 'validate';
 
 /** Where the file system of the work area is mounted in every container that sees it. */
-export const WORK = '/work';
+export const WORK = '/area';
 
 /** What a stage may take before it counts as hung, in seconds. */
 const TIMEOUT_SECONDS: Record<TaskName, number> = {

@@ -115,7 +115,7 @@ test('the commands are those of command.json', async () => {
   const commands: Record<string, unknown> = {};
   for (const [kind, input] of Object.entries({
     synthetic: { patients: 1000, shards: 4, seed: 42 },
-    source: { source: '/work/import/hospital', source_id: 'hospital', complete: true },
+    source: { source: '/area/import/hospital', source_id: 'hospital', complete: true },
   })) {
     for (const [name, state] of runTasks) {
       if (kind === 'source' && name === 'Generate') {
@@ -149,7 +149,7 @@ test('a sound input is taken, a wrong one is named', async () => {
   for (const sound of [
     {},
     { patients: 1, shards: 1, seed: 0 },
-    { source: '/work/import/a/b.ndjson', source_id: 'hospital', complete: true, engine: 'datafusion' },
+    { source: '/area/import/a/b.ndjson', source_id: 'hospital', complete: true, engine: 'datafusion' },
   ]) {
     assert.equal((await read(sound)).cause, '', JSON.stringify(sound));
   }
@@ -161,9 +161,9 @@ test('a sound input is taken, a wrong one is named', async () => {
     [{ seed: -1 }, 'seed'],
     [{ seed: 1e15 }, 'seed'],
     [{ source: '/etc' }, 'source'],
-    [{ source: '/work/import/../run' }, 'source'],
+    [{ source: '/area/import/../run' }, 'source'],
     [{ source: 7 }, 'source'],
-    [{ source: '/work/import/a', patients: 5 }, 'source together'],
+    [{ source: '/area/import/a', patients: 5 }, 'source together'],
     [{ source_id: 'a b' }, 'source_id'],
     [{ complete: 'yes' }, 'complete'],
     [{ engine: 'spark' }, 'engine'],

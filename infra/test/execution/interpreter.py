@@ -130,6 +130,12 @@ def repair_retry_of_sync():
     StateTaskServiceCallback._eval_sync = eval_sync
 
 
+def failure(env, error, event_type, details):
+    """The exception by which a state fails with one of the errors that the language names."""
+    event = FailureEvent(env=env, error_name=StatesErrorName(typ=error), event_type=event_type, event_details=details)
+    return FailureEventException(event)
+
+
 def repair_exit_codes():
     """A task whose container ended with anything but 0 has failed; its description is the cause."""
     original = StateTaskServiceEcs._build_sync_resolver
@@ -148,14 +154,7 @@ def repair_exit_codes():
                 resource=self._get_sfn_resource(),
                 resourceType=self._get_sfn_resource_type(),
             )
-            raise FailureEventException(
-                FailureEvent(
-                    env=env,
-                    error_name=StatesErrorName(typ=failed),
-                    event_type=HistoryEventType.TaskFailed,
-                    event_details=EventDetails(taskFailedEventDetails=details),
-                )
-            )
+            raise failure(env, failed, HistoryEventType.TaskFailed, EventDetails(taskFailedEventDetails=details))
 
         return resolve_and_judge
 
@@ -173,13 +172,6 @@ def repair_distributed_map():
         if failed > eval_input.tolerated_failure_count:
             exceeded = StatesErrorNameType.StatesExceedToleratedFailureThreshold
             details = ExecutionFailedEventDetails(error=exceeded.to_name(), cause=f"{failed} items failed")
-            raise FailureEventException(
-                FailureEvent(
-                    env=env,
-                    error_name=StatesErrorName(typ=exceeded),
-                    event_type=HistoryEventType.MapRunFailed,
-                    event_details=EventDetails(executionFailedEventDetails=details),
-                )
-            )
+            raise failure(env, exceeded, HistoryEventType.MapRunFailed, EventDetails(executionFailedEventDetails=details))
 
     DistributedIterationComponent._map_run = map_run

@@ -151,14 +151,14 @@ class Execution(unittest.TestCase):
             self.assertEqual(aws.record_of("wrong")["error"], "InvalidInput")
 
     def test_findings_are_no_failure(self):
-        source = self.folder / "mount/work/import/clinic"
+        source = self.folder / "mount/area/import/clinic"
         source.mkdir(parents=True)
         (source / "in.ndjson").write_text(
             '{"resourceType":"Patient","id":"1","gender":"female","birthDate":"1980-01-01"}\n'
             '{"resourceType":"Condition","id":"2","subject":{"reference":"Patient/9"}}\n'
         )
         with self.aws() as aws:
-            self.assert_done(aws.run("findings", source="/work/import/clinic", source_id="clinic"), status="findings")
+            self.assert_done(aws.run("findings", source="/area/import/clinic", source_id="clinic"), status="findings")
             self.assertIn("etl", aws.record_of("findings")["findings"])
             # Exit code 1 cannot be told from a crash before the cause is read, so the stage is tried again first.
             self.assertEqual([task.exit_code for task in aws.tasks if task.name == "etl"], [1, 1, 1, 1])

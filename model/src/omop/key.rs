@@ -1,7 +1,7 @@
 //! OMOP ids as hashes of where a row comes from: never row order, never the clock, never a business identifier.
 
 use chrono::NaiveDate;
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The positive 63-bit id of an OMOP row.
 ///
@@ -10,24 +10,22 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 /// standard concept of a one-to-many map.
 pub fn omop_key(source_id: &str, resource: &str, table: &str, part: &str) -> i64 {
     let fields = [source_id, resource, table, part];
-    // The same bytes at once where they fit, which is several times as fast.
-    let mut text = [0; 192];
-    let length: usize = fields.iter().map(|field| field.len() + 1).sum();
-    let hash = if length <= text.len() {
-        let mut at = 0;
-        for field in fields {
-            text[at..at + field.len()].copy_from_slice(field.as_bytes());
-            at += field.len() + 1;
+    let length = fields.iter().map(|field| field.len() + 1).sum();
+    // In one place, so that they are hashed at once, which is several times as fast as one after the other.
+    let (mut short, mut long) = ([0; 192], Vec::new());
+    let text = match short.get_mut(..length) {
+        Some(text) => text,
+        None => {
+            long.resize(length, 0);
+            &mut long
         }
-        xxh3_64(&text[..length])
-    } else {
-        let mut hash = Xxh3Default::new();
-        for field in fields {
-            hash.update(field.as_bytes());
-            hash.update(&[0]);
-        }
-        hash.digest()
     };
+    let mut at = 0;
+    for field in fields {
+        text[at..at + field.len()].copy_from_slice(field.as_bytes());
+        at += field.len() + 1;
+    }
+    let hash = xxh3_64(text);
     ((hash & (i64::MAX as u64)) as i64).max(1)
 }
 

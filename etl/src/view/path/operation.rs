@@ -74,13 +74,15 @@ impl Operation {
                 Operator::Concatenate => Some(DataType::STRING),
                 Operator::Divide => Some(DataType::DECIMAL),
                 Operator::WholeQuotient => Some(DataType::INTEGER),
-                Operator::Plus if left.data_type().is_none() || right.data_type().is_none() => {
-                    // Numbers or texts: nobody knows before the record is there.
-                    left.data_type().or(right.data_type()).filter(|of| *of == DataType::STRING)
-                }
+                // Each operand is asked once: chains of operators are as deep as they are long.
                 Operator::Plus | Operator::Minus | Operator::Times | Operator::Remainder => {
                     match (left.data_type(), right.data_type()) {
                         (Some(left), Some(right)) if left == right => Some(left),
+                        (Some(_), Some(_)) => Some(DataType::DECIMAL),
+                        // Numbers or texts: nobody knows before the record is there.
+                        (left, right) if *operator == Operator::Plus => {
+                            left.or(right).filter(|of| *of == DataType::STRING)
+                        }
                         _ => Some(DataType::DECIMAL),
                     }
                 }

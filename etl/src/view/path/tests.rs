@@ -248,6 +248,14 @@ fn paths_tell_their_type() {
 }
 
 #[test]
+fn the_type_of_a_long_sum_is_found_in_one_walk() {
+    let sum = |term: &str| format!("{term}{}", format!(" + {term}").repeat(150));
+    let found = |path: &str| Path::compile(path, Names::default()).unwrap().data_type().map(DataType::name);
+    assert_eq!(found(&sum("a")), None);
+    assert_eq!(found(&sum("'a'")), Some("string"));
+}
+
+#[test]
 fn what_is_not_understood_is_said() {
     let deep = format!("{}1{}", "(".repeat(50), ")".repeat(50));
     let long = "1 + ".repeat(300) + "1";
