@@ -1,5 +1,6 @@
 //! Files to a lake and back, over small inputs of our own and, where it is at hand, over real ones.
 
+mod across_runs;
 mod derived;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! What the lake holds already of the resources of the input: for runs that are not the first. Every look-up is one
 //! scan of few columns, and keeps only what the input asks for.
 
+mod definition;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -125,6 +127,8 @@ impl Existing {
 
     async fn complete_directory(&self, session: &SessionContext, survey: &mut Survey, source_id: &str) -> Result<()> {
         self.last_visits(session, survey).await?;
+        self.roles(session, survey, source_id).await?;
+        self.definitions(session, survey, source_id).await?;
         let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
         for name in ["person", "provider", "care_site", "visit_occurrence", "payer_plan_period"] {
             if self.tables.contains(&TableName::new("omop", name)) {

@@ -142,6 +142,11 @@ impl<'r> References<'r> {
         Some(definition)
     }
 
+    /// The [`name_key`] of the resource that the reference names, where others are told by what it is.
+    pub fn described<'n>(&'n self, reference: &'n str) -> impl Iterator<Item = u64> + 'n {
+        self.names(reference, &["Medication", "Device", "PractitionerRole"]).map(|name| name_key(&name))
+    }
+
     /// The `payer_plan_period_id` of the Coverage that the reference names.
     pub fn payer_plan_period(&self, reference: &str) -> Option<i64> {
         self.row(reference, "payer_plan_period", &["Coverage"])
