@@ -2,6 +2,7 @@
 
 mod public_sample;
 
+mod across_runs;
 mod derived;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! What the lake holds already of the resources of the input: for runs that are not the first. Rows are found by key, so
 //! that few columns are read, and of most of them only what the input asks for.
 
+mod definition;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -135,6 +137,8 @@ impl Existing {
         source_id: &str,
     ) -> Result<()> {
         self.last_visits(lake, survey).await?;
+        self.definitions(lake, survey).await?;
+        self.roles(lake, survey, source_id).await?;
         let wanted = sought(survey.wanted.iter().filter(|id| !survey.absent.contains(id)));
         let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
         for name in ["person", "provider", "care_site", "visit_occurrence", "payer_plan_period"] {

@@ -143,6 +143,12 @@ impl<'r> References<'r> {
         Some(definition)
     }
 
+    /// The resource key of what the reference names, where others are told by what it is.
+    pub fn described<'n>(&'n self, reference: &'n str) -> impl Iterator<Item = i64> + 'n {
+        let names = self.names(reference, &["Medication", "Device", "PractitionerRole"]);
+        names.map(|name| omop_key(self.source_id, &name, "fhir", ""))
+    }
+
     /// The `payer_plan_period_id` of the Coverage that the reference names.
     pub fn payer_plan_period(&self, reference: &str) -> Option<i64> {
         self.row(reference, "payer_plan_period", &["Coverage"])

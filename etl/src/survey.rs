@@ -1,7 +1,7 @@
 //! The first pass: which resources there are, which of several versions counts, and which rows references can lead to.
 //! What is broken is passed over here; the second pass judges it.
 
-mod definition;
+pub mod definition;
 
 use std::collections::{HashMap, HashSet};
 
@@ -53,6 +53,8 @@ pub struct Survey {
     pub unsure: Vec<(i64, i64)>,
     /// Identifiers that references ask for; only when the lake holds something.
     pub wanted_identifiers: HashSet<u64>,
+    /// Resources of which references ask what they are, by resource key; only when the lake holds something.
+    pub wanted_definitions: HashSet<i64>,
     parts: Vec<Part>,
     /// The visit before each visit; only when the lake holds nothing.
     pub preceding: Preceding,
@@ -120,6 +122,7 @@ struct Part1 {
     wanted: Vec<i64>,
     wanted_limit: usize,
     wanted_identifiers: HashSet<u64>,
+    wanted_definitions: HashSet<i64>,
 }
 
 /// Goes over the input once.
@@ -306,6 +309,7 @@ impl Part1 {
             self.wanted.extend(references.visit_occurrence(reference));
             self.wanted.extend(references.visit_detail(reference));
             self.wanted.extend(references.payer_plan_period(reference));
+            self.wanted_definitions.extend(references.described(reference));
         }
         // Thousands of events name the same few rows.
         if self.wanted.len() > self.wanted_limit {
@@ -332,6 +336,7 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
         all.keys.append(&mut part.keys);
         all.wanted.append(&mut part.wanted);
         all.wanted_identifiers.extend(part.wanted_identifiers);
+        all.wanted_definitions.extend(part.wanted_definitions);
         for (person, date) in part.last_visits {
             let last = all.last_visits.entry(person).or_insert(date);
             *last = date.max(*last);
@@ -388,6 +393,7 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
         preceding,
         parts: all.parts,
         wanted_identifiers: all.wanted_identifiers,
+        wanted_definitions: all.wanted_definitions,
         absent,
     })
 }

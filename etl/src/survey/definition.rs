@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::fhir::{CodeableConcept, Device};
 use model::vocabulary::value;
+use serde_json::{Map, Value};
 
 use super::Loser;
 use crate::document::Element;
@@ -22,15 +24,26 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The code of a Medication.
+    /// The code of a Medication. One that is not sound is kept as it is, so that it is rejected where it is used.
     pub fn medication(element: Element<'_>, own: u64, position: Position) -> Option<Definition> {
         let code = element.get("code")?;
-        Some(Definition { of: own, by: own, position, text: code.text().into() })
+        let text = match code.read::<CodeableConcept<'_>>() {
+            Ok(code) => of_concept(&code).to_string().into(),
+            Err(_) => code.text().into(),
+        };
+        Some(Definition { of: own, by: own, position, text })
     }
 
     /// What kind of Device it is, and which one.
     pub fn device(element: Element<'_>, own: u64, position: Position) -> Definition {
-        let text = excerpt(element, &["type", "udiCarrier", "lotNumber", "serialNumber"]);
+        let text = match element.read::<Device<'_>>() {
+            Ok(found) => {
+                let identifier = found.udi_carrier.iter().find_map(|carrier| carrier.device_identifier.as_deref());
+                let (lot_number, serial_number) = (found.lot_number.as_deref(), found.serial_number.as_deref());
+                device(of_concept(&found.device_type), identifier, lot_number, serial_number).to_string().into()
+            }
+            Err(_) => excerpt(element, &["type", "udiCarrier", "lotNumber", "serialNumber"]),
+        };
         Definition { of: own, by: own, position, text }
     }
 
@@ -59,6 +72,52 @@ impl Definition {
             }
         }
     }
+}
+
+/// What a coding says: system, code, display, and whether a user chose it.
+pub type Told<'t> = (Option<&'t str>, Option<&'t str>, Option<&'t str>, Option<bool>);
+
+/// A CodeableConcept as JSON, the same whether a resource tells it or the lake.
+pub fn concept<'t>(codings: impl Iterator<Item = Told<'t>>, text: Option<&str>) -> Value {
+    let codings = codings.map(|(system, code, display, user_selected)| {
+        let chosen = user_selected.map(Value::from);
+        object([
+            ("system", system.map(Value::from)),
+            ("code", code.map(Value::from)),
+            ("display", display.map(Value::from)),
+            ("userSelected", chosen),
+        ])
+    });
+    object([("coding", Some(codings.collect())), ("text", text.map(Value::from))])
+}
+
+/// What is read of a Device, as JSON.
+pub fn device(
+    device_type: Value,
+    identifier: Option<&str>,
+    lot_number: Option<&str>,
+    serial_number: Option<&str>,
+) -> Value {
+    let carrier =
+        identifier.map(|identifier| Value::from(vec![object([("deviceIdentifier", Some(identifier.into()))])]));
+    object([
+        ("type", Some(device_type)),
+        ("udiCarrier", carrier),
+        ("lotNumber", lot_number.map(Value::from)),
+        ("serialNumber", serial_number.map(Value::from)),
+    ])
+}
+
+fn of_concept(found: &CodeableConcept<'_>) -> Value {
+    let codings = found.coding.iter().map(|coding| {
+        (coding.system.as_deref(), coding.code.as_deref(), coding.display.as_deref(), coding.user_selected)
+    });
+    concept(codings, found.text.as_deref())
+}
+
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(members.collect::<Map<_, _>>())
 }
 
 /// The definitions that count, by what they define. Of several the one by the resource with the smallest key counts,

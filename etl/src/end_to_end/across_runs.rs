@@ -1,0 +1,54 @@
+//! What one run told of a resource, and another run refers to.
+
+use std::fs;
+
+use super::{PATIENT, assert_same, content, lake_in, load, query};
+
+const TOLD: [&str; 5] = [
+    PATIENT,
+    r#"{"resourceType":"Medication","id":"m","code":{"text":"a tablet","coding":[{"system":"http://hospital.example/drugs","code":"7"},{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"243670","display":"aspirin","userSelected":true}]}}"#,
+    r#"{"resourceType":"Device","id":"v","udiCarrier":[{"issuer":"x"},{"deviceIdentifier":"D-1"}],"lotNumber":"L","type":{"coding":[{"system":"http://hospital.example/devices","code":"9"}]}}"#,
+    r#"{"resourceType":"Practitioner","id":"d"}"#,
+    r#"{"resourceType":"PractitionerRole","id":"r","practitioner":{"reference":"Practitioner/d"}}"#,
+];
+
+const USED: [&str; 3] = [
+    r#"{"resourceType":"MedicationRequest","id":"o","status":"active","intent":"order","subject":{"reference":"Patient/p"},"authoredOn":"2024-01-02","medicationReference":{"reference":"Medication/m"}}"#,
+    r#"{"resourceType":"DeviceUseStatement","id":"u","status":"active","subject":{"reference":"Patient/p"},"timingDateTime":"2024-02-01","device":{"reference":"Device/v"}}"#,
+    r#"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/p"},"period":{"start":"2024-03-01T10:00:00Z","end":"2024-03-01T11:00:00Z"},"participant":[{"individual":{"reference":"PractitionerRole/r"}}]}"#,
+];
+
+#[tokio::test]
+async fn what_an_earlier_run_told_is_known_as_if_it_were_told_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let (one, two) = (lake_in(&folder.path().join("one")).await, lake_in(&folder.path().join("two")).await);
+    fs::write(&file, [&TOLD[..], &USED[..]].concat().join("\n")).unwrap();
+    load(&one, "r1", &[&file]).await;
+    fs::write(&file, TOLD.join("\n")).unwrap();
+    load(&two, "r1", &[&file]).await;
+    fs::write(&file, USED.join("\n")).unwrap();
+    let outcome = load(&two, "r2", &[&file]).await;
+    assert!(!outcome.losses.keys().any(|loss| loss.contains("unresolved")), "{:?}", outcome.losses);
+    assert_same(&content(&two).await, &content(&one).await);
+    let drug = "select drug_source_value, drug_concept_id from omop.drug_exposure";
+    assert_eq!(query(&two, drug).await, ["243670|19059056"]);
+    let device = "select device_source_value, unique_device_id, production_id from omop.device_exposure";
+    assert_eq!(query(&two, device).await, ["9|D-1|L"]);
+    let provider = "select count(*) from omop.visit_occurrence v join omop.provider p on p.provider_id = v.provider_id";
+    assert_eq!(query(&two, provider).await, ["1"]);
+}
+
+#[tokio::test]
+async fn what_the_input_takes_away_is_not_known_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    fs::write(&file, TOLD.join("\n")).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let deletion = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Medication/m"}}]}"#;
+    fs::write(&file, [deletion, USED[0]].join("\n")).unwrap();
+    let outcome = load(&lake, "r2", &[&file]).await;
+    assert_eq!(outcome.losses["MedicationRequest.medication[x] unresolved_reference"], 1, "{:?}", outcome.losses);
+    assert_eq!(query(&lake, "select drug_concept_id from omop.drug_exposure").await, ["0"]);
+}
