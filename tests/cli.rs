@@ -23,6 +23,16 @@ fn errors_name_what_was_wrong() {
     assert_error(&["run", "--config", "none.toml"], "none.toml");
     assert_error(&["sql", "show", "marts.patient_timelin"], "marts.patient_timeline");
     assert_error(&["run", "--format", "csv"], "`--format csv` is for");
+    assert_error(&["run", "--lake", "s3://Bucket/a"], "`s3://Bucket/a` is not a warehouse");
+    assert_error(&["catalog", "serve", "--listen", "0.0.0.0:0"], "hint: set HEALTHLAKE_CATALOG_TOKEN");
+}
+
+#[test]
+fn a_catalog_that_is_a_server_must_be_named() {
+    let lake = Healthlake::new();
+    let ended = lake.command("run", &["query", "select 1"]).env("HEALTHLAKE_LAKE_CATALOG", "rest").output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(stderr.contains("`catalog.uri` names no server"), "{stderr}");
 }
 
 #[test]

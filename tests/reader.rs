@@ -1,3 +1,4 @@
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
@@ -33,4 +34,37 @@ fn pyiceberg_and_duckdb_read_the_same() {
             );
         }
     }
+}
+
+/// The same through the catalog that is served, for those who have the token.
+#[test]
+fn pyiceberg_and_duckdb_read_through_the_served_catalog() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/read-with-pyiceberg");
+    let lake = Healthlake::new();
+    lake.file("in.ndjson", r#"{"resourceType":"Patient","id":"1","birthDate":"1980-01-01"}"#);
+    lake.json("etl", &["etl", "in.ndjson"]);
+    let mut server = lake
+        .command("serve", &["catalog", "serve", "--listen", "127.0.0.1:0", "--format", "json"])
+        .env("HEALTHLAKE_CATALOG_TOKEN", "a secret")
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    let uri = said["uri"].as_str().unwrap();
+    let read = |token: &str| {
+        let mut command = Command::new(&script);
+        command.args(["--rest", uri, "fhir.patient"]).env("HEALTHLAKE_CATALOG_TOKEN", token);
+        command.output().unwrap()
+    };
+    let (known, unknown) = (read("a secret"), read("another"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let stderr = String::from_utf8_lossy(&known.stderr);
+    assert!(known.status.success(), "{stderr}");
+    let found: Value = serde_json::from_slice(&known.stdout).unwrap();
+    for reader in ["pyiceberg", "duckdb"] {
+        assert_eq!(found[reader]["fhir.patient"]["rows"], 1, "{reader}: {stderr}");
+    }
+    assert!(!unknown.status.success());
 }

@@ -35,16 +35,15 @@ impl Run {
 
 /// Opens the lake of the settings and makes it when there is none.
 pub async fn open_lake(config: &Config) -> Result<Lake> {
-    Lake::open(&config.lake()).await.with_context(|| format!("cannot open the lake `{}`", config.lake.path.display()))
+    Lake::open(&config.lake()?).await.with_context(|| format!("cannot open the lake `{}`", config.lake.path.display()))
 }
 
 /// Opens the lake of the settings, which must be there.
 pub async fn existing_lake(config: &Config) -> Result<Lake> {
-    let path = &config.lake.path;
     ensure!(
-        path.join("catalog.db").exists(),
+        config.lake_may_exist(),
         "there is no lake in `{}`\nhint: `healthlake run` makes one; `--lake DIR` names another folder",
-        path.display()
+        config.folder().display()
     );
     open_lake(config).await
 }

@@ -7,6 +7,7 @@ use crate::call::Outcome;
 use crate::config::Config;
 use crate::global::{Format, Global};
 
+mod catalog;
 mod conformance;
 mod etl;
 mod explain;
@@ -58,6 +59,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show how the statements of the HL7 guide stand, or run suites of SQL on FHIR
     Conformance(conformance::Arguments),
+    /// Serve the lake's catalog to other programs
+    Catalog(catalog::Arguments),
     /// Import, describe or compare OMOP vocabularies
     Vocabulary(vocabulary::Arguments),
 }
@@ -78,6 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Query(command) => query::run(global, config, command).await,
         Command::Explain(command) => explain::run(global, config, command).await,
         Command::Conformance(command) => conformance::run(global, config, command).await,
+        Command::Catalog(command) => catalog::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
     }
 }

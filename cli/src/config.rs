@@ -1,6 +1,10 @@
 //! Settings: defaults < `--config` file < environment < flags. The only place that reads configuration files and
 //! `HEALTHLAKE_*` variables; each crate gets a plain options struct.
 
+mod profile;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -13,31 +17,67 @@ use crate::global::Global;
 
 const DEFAULTS: &str = include_str!("../default.toml");
 const ENVIRONMENT_PREFIX: &str = "HEALTHLAKE_";
+/// Secrets come by environment only, so that no file has to be guarded.
+const TOKEN: &str = "HEALTHLAKE_CATALOG_TOKEN";
+const CREDENTIAL: &str = "HEALTHLAKE_CATALOG_CREDENTIAL";
 
 /// All settings, each with a value.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub lake: Lake,
+    s3: S3,
+    catalog: Catalog,
     pub pipeline: Pipeline,
     pub generate: Generate,
     pub etl: Etl,
     pub sql: Sql,
     pub governance: validator::Governance,
+    #[serde(skip)]
+    secrets: Secrets,
+}
+
+/// Variables of the environment that may be secret: they do not print.
+#[derive(Clone, Default)]
+struct Secrets(BTreeMap<String, String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lake {
     pub path: PathBuf,
+    folder: PathBuf,
     pub catalog: CatalogKind,
     pub memory_limit_mib: usize,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct S3 {
+    endpoint: String,
+    region: String,
+    path_style: bool,
+    kms_key: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Catalog {
+    uri: String,
+    warehouse: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatalogKind {
     Sqlite,
+    Rest,
+    Glue,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -94,7 +134,27 @@ impl Config {
         if let Some(lake) = &global.lake {
             config.lake.path.clone_from(lake);
         }
+        let secret = |name: &str| name.starts_with("AWS_") || [TOKEN, CREDENTIAL].contains(&name);
+        config.secrets.0 = std::env::vars().filter(|(name, _)| secret(name)).collect();
+        if config.bucket_url().is_some() {
+            profile::add_credentials(&mut config.secrets.0)?;
+        }
         Ok(config)
+    }
+
+    /// The local folder of the lake: the lake itself, or what one on S3 has beside its tables.
+    pub fn folder(&self) -> &Path {
+        if self.bucket_url().is_some() { &self.lake.folder } else { &self.lake.path }
+    }
+
+    /// Where the lake is, if not in a folder.
+    fn bucket_url(&self) -> Option<&str> {
+        self.lake.path.to_str().filter(|path| path.starts_with("s3://"))
+    }
+
+    /// Says whether there is a lake already, as far as that can be said without asking a server.
+    pub fn lake_may_exist(&self) -> bool {
+        self.lake.catalog != CatalogKind::Sqlite || self.folder().join("catalog.db").exists()
     }
 
     /// Worker threads: the setting, or one per core.
@@ -106,14 +166,40 @@ impl Config {
     }
 
     /// The lake's own configuration.
-    pub fn lake(&self) -> lake::Config {
-        match self.lake.catalog {
-            CatalogKind::Sqlite => {
-                let mut config = lake::Config::folder(&self.lake.path);
-                config.memory_limit_bytes = Some(self.lake.memory_limit_mib << 20);
-                config
-            }
+    ///
+    /// # Errors
+    /// A REST catalog without a server.
+    pub fn lake(&self) -> Result<lake::Config> {
+        let mut config = lake::Config::folder(self.folder());
+        config.memory_limit_bytes = Some(self.lake.memory_limit_mib << 20);
+        if let Some(url) = self.bucket_url() {
+            url.clone_into(&mut config.warehouse);
         }
+        config.s3 = lake::S3 {
+            endpoint: given(&self.s3.endpoint),
+            region: given(&self.s3.region),
+            path_style: self.s3.path_style,
+            kms_key: given(&self.s3.kms_key),
+            environment: self.secrets.0.clone(),
+        };
+        if self.lake.catalog == CatalogKind::Glue {
+            config.catalog = lake::Catalog::Glue(lake::Glue { endpoint: given(&self.catalog.uri) });
+        }
+        if self.lake.catalog == CatalogKind::Rest {
+            let hint = "`lake.catalog` is \"rest\", but `catalog.uri` names no server";
+            config.catalog = lake::Catalog::Rest(lake::Rest {
+                uri: given(&self.catalog.uri).context(hint)?,
+                warehouse: given(&self.catalog.warehouse),
+                token: self.catalog_token(),
+                credential: self.secrets.0.get(CREDENTIAL).cloned(),
+            });
+        }
+        Ok(config)
+    }
+
+    /// The token that clients of the catalog show.
+    pub fn catalog_token(&self) -> Option<String> {
+        self.secrets.0.get(TOKEN).cloned().filter(|token| !token.is_empty())
     }
 
     /// The project of SQL models.
@@ -121,6 +207,11 @@ impl Config {
         let folder = &self.sql.project;
         Ok(if folder.as_os_str().is_empty() { sql::Project::embedded()? } else { sql::Project::open(folder)? })
     }
+}
+
+/// An empty text in the settings is no value.
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn merge_file(settings: &mut Table, path: &Path) -> Result<()> {
@@ -141,7 +232,11 @@ fn merge_environment(settings: &mut Table, variables: impl Iterator<Item = (Stri
     for (name, text) in variables {
         let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
         // Names that tests and scripts use for themselves are not settings.
-        if rest.starts_with("REQUIRE_") || rest.starts_with("TEST_") || rest == "BIN" {
+        if rest.starts_with("REQUIRE_")
+            || rest.starts_with("TEST_")
+            || rest == "BIN"
+            || [TOKEN, CREDENTIAL].contains(&&*name)
+        {
             continue;
         }
         let lower = rest.to_lowercase();

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 /// Options of every subcommand.
 #[derive(Args)]
 pub struct Global {
-    /// Folder of the lake [default: lake]
+    /// Folder of the lake, or s3://bucket/prefix [default: lake]
     #[arg(long, global = true, value_name = "DIR")]
     pub lake: Option<PathBuf>,
     /// File with settings, as in cli/default.toml

@@ -23,14 +23,16 @@ interface Need {
   readonly work: 'none' | 'read' | 'write';
   /** Namespaces whose tables it commits; it reads all of them. Without any it does not see the lake. */
   readonly commits: readonly Namespace[];
+  /** Namespaces in which it makes views, which are properties of their databases. */
+  readonly makesViews: readonly Namespace[];
 }
 
 /** Least privilege, stage by stage. */
 export const NEEDS: Record<TaskName, Need> = {
-  generate: { work: 'write', commits: [] },
-  etl: { work: 'read', commits: ['raw', 'fhir', 'omop', 'vocabulary', 'quality'] },
-  sql: { work: 'none', commits: ['staging', 'marts', 'metrics'] },
-  validate: { work: 'write', commits: ['quality'] },
+  generate: { work: 'write', commits: [], makesViews: [] },
+  etl: { work: 'read', commits: ['raw', 'fhir', 'omop', 'vocabulary', 'quality'], makesViews: [] },
+  sql: { work: 'none', commits: ['staging', 'marts', 'metrics'], makesViews: ['staging'] },
+  validate: { work: 'write', commits: ['quality'], makesViews: [] },
 };
 
 export interface TaskProps {
@@ -65,6 +67,8 @@ export class Task extends Construct {
       environment: {
         HEALTHLAKE_LAKE_PATH: props.storage.bucket.s3UrlForObject(LAKE_PREFIX),
         HEALTHLAKE_LAKE_CATALOG: 'glue',
+        // What can be made again from the tables; the rest of the file system is read-only.
+        HEALTHLAKE_LAKE_FOLDER: '/tmp/lake',
         // Queries spill before the task is killed for want of memory.
         HEALTHLAKE_LAKE_MEMORY_LIMIT_MIB: String(size.memoryMiB / 2),
       },
@@ -81,14 +85,14 @@ export class Task extends Construct {
       props.workArea.grant(this.definition.taskRole, need.work === 'write');
     }
     if (need.commits.length > 0) {
-      this.grantLake(props.storage, need.commits);
+      this.grantLake(props.storage, need);
     }
     acknowledge(this, {
       'AwsSolutions-ECS2': 'The variables say where the lake is and how much memory there is; none is a secret.',
     });
   }
 
-  private grantLake(storage: StorageStack, commits: readonly Namespace[]) {
+  private grantLake(storage: StorageStack, { commits, makesViews }: Need) {
     const { partition, region, account } = Stack.of(this);
     const arn = (resource: string) => `arn:${partition}:glue:${region}:${account}:${resource}`;
     const tables = (namespaces: readonly Namespace[]) => [
@@ -114,5 +118,9 @@ export class Task extends Construct {
         becauseOfStar,
       },
     );
+    if (makesViews.length > 0) {
+      const databases = makesViews.map((name) => arn(`database/${name}`));
+      allow(this.definition.taskRole, { actions: ['glue:UpdateDatabase'], resources: [arn('catalog'), ...databases] });
+    }
   }
 }

@@ -50,6 +50,15 @@ test('a task may do what its stage needs', () => {
   }
 });
 
+test('views are made by the models only, where staging is', () => {
+  const changing = ['generate', 'etl', 'sql', 'validate'].flatMap((task) =>
+    statementsOf(pipeline, `Task${task}DefinitionTaskRole`)
+      .filter(({ Action }) => [Action].flat().includes('glue:UpdateDatabase'))
+      .map(({ Resource }) => [task, JSON.stringify(Resource).match(/database\/\w+/g)]),
+  );
+  assert.deepEqual(changing, [['sql', ['database/staging']]]);
+});
+
 test('a stage can commit to its own namespaces only', () => {
   const writable = (task: string) => {
     const statements = statementsOf(pipeline, `Task${task}DefinitionTaskRole`);

@@ -1,241 +1,141 @@
-//! The SQLite catalog: which metadata file is each table's current one, and the views.
-//! The tables are those of pyiceberg's `SqlCatalog` and of iceberg-catalog-sql, so that either opens the same file.
+//! The catalog: which metadata file is each table's current one, and the views. This is what a commit moves.
+
+mod glue;
+mod rest;
+mod sqlite;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use iceberg::spec::TableMetadataRef;
+use iceberg::{TableRequirement, TableUpdate};
 
-use crate::{Durability, Error, Result, TableName};
+use crate::store::Store;
+use crate::{Catalog, Config, Error, Result, TableName};
+use glue::GlueCatalog;
+use rest::RestCatalog;
+pub(crate) use sqlite::SqliteCatalog;
 
 /// Name under which every reader opens the catalog.
 pub(crate) const CATALOG_NAME: &str = "lake";
-const VIEW_PREFIX: &str = "healthlake.view.";
+/// Views are properties of their namespace; what follows is the view's name.
+pub(crate) const VIEW_PREFIX: &str = "healthlake.view.";
 
-/// Moves one table's pointer, if it is still where it was.
+/// Puts one table's next state in the place of the state that it was made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Swap {
     pub table: TableName,
     /// The metadata file on which the change was made; none when the table is new.
     pub from: Option<String>,
+    /// The metadata file of the next state; where a server writes it, it chooses another name.
     pub to: String,
+    /// What is in it.
+    pub metadata: TableMetadataRef,
+    /// The same as updates of the old state,
+    pub updates: Vec<TableUpdate>,
+    /// and what the old state must be for them.
+    pub requirements: Vec<TableRequirement>,
 }
 
 /// What became of a commit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Swapped {
     All,
-    /// Nothing was moved since this table is no longer where it was.
-    Stale(TableName),
+    /// Nothing was moved since a table is no longer where it was; this one if the catalog says which.
+    Stale(Option<TableName>),
+    /// Nothing was moved since the catalog moves one table at a time only.
+    OneAtATime,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct SqliteCatalog {
-    path: PathBuf,
-    pool: SqlitePool,
+/// An open catalog.
+#[derive(Debug)]
+pub(crate) enum Client {
+    Sqlite(SqliteCatalog),
+    Rest(Box<RestCatalog>),
+    Glue(GlueCatalog),
 }
 
-impl SqliteCatalog {
-    pub async fn open(path: &Path, durability: Durability) -> Result<SqliteCatalog> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::file(folder, "created"))?;
-        }
-        let synchronous =
-            if durability == Durability::Nothing { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .busy_timeout(Duration::from_secs(20))
-            .synchronous(synchronous);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(60))
-            .connect_with(options)
-            .await
-            .map_err(Error::catalog(path, "opened"))?;
-        let catalog = SqliteCatalog { path: path.to_path_buf(), pool };
-        catalog.create_tables().await?;
-        Ok(catalog)
+impl Client {
+    pub async fn open(config: &Config, store: &Store, warehouse: &str) -> Result<Client> {
+        Ok(match &config.catalog {
+            Catalog::Sqlite { path } => Client::Sqlite(SqliteCatalog::open(path, config.durability).await?),
+            Catalog::Rest(rest) => Client::Rest(Box::new(RestCatalog::open(rest).await?)),
+            Catalog::Glue(glue) => match store {
+                Store::Bucket(bucket) => Client::Glue(GlueCatalog::open(glue, &config.s3, bucket, warehouse)?),
+                Store::Folder => return Err(Error::BadWarehouse(config.warehouse.clone())),
+            },
+        })
     }
 
-    async fn create_tables(&self) -> Result<()> {
-        let opening = || Error::catalog(&self.path, "opened");
-        let columns: Vec<(String,)> = sqlx::query_as("select name from pragma_table_info('iceberg_tables')")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(opening())?;
-        if columns.iter().any(|(name,)| name == "iceberg_type") {
-            return Ok(());
-        }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(opening())?;
-        for statement in [
-            "create table if not exists iceberg_tables (
-                catalog_name varchar(255) not null,
-                table_namespace varchar(255) not null,
-                table_name varchar(255) not null,
-                metadata_location varchar(1000),
-                previous_metadata_location varchar(1000),
-                iceberg_type varchar(5),
-                primary key (catalog_name, table_namespace, table_name))",
-            "create table if not exists iceberg_namespace_properties (
-                catalog_name varchar(255) not null,
-                namespace varchar(255) not null,
-                property_key varchar(255),
-                property_value varchar(1000),
-                primary key (catalog_name, namespace, property_key))",
-        ] {
-            sqlx::query(statement).execute(&mut *transaction).await.map_err(opening())?;
-        }
-        // A file made by pyiceberg lacks this column.
-        let typed: (i64,) =
-            sqlx::query_as("select count(*) from pragma_table_info('iceberg_tables') where name = 'iceberg_type'")
-                .fetch_one(&mut *transaction)
-                .await
-                .map_err(opening())?;
-        if typed.0 == 0 {
-            sqlx::query("alter table iceberg_tables add column iceberg_type varchar(5)")
-                .execute(&mut *transaction)
-                .await
-                .map_err(opening())?;
-        }
-        transaction.commit().await.map_err(opening())
+    /// Says whether metadata files are written by the catalog's server, from updates.
+    pub fn takes_updates(&self) -> bool {
+        matches!(self, Client::Rest(_))
     }
 
-    /// Reads the pointers of all tables, as of one moment.
+    /// Reads the pointers of all tables: with SQLite as of one moment, with a server one by one.
     pub async fn pointers(&self) -> Result<BTreeMap<TableName, String>> {
-        let rows: Vec<(String, String, String)> = sqlx::query_as(
-            "select table_namespace, table_name, metadata_location from iceberg_tables
-             where catalog_name = ? and (iceberg_type = 'TABLE' or iceberg_type is null)
-               and metadata_location is not null",
-        )
-        .bind(CATALOG_NAME)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Error::catalog(&self.path, "read"))?;
-        Ok(rows.into_iter().map(|(namespace, name, location)| (TableName { namespace, name }, location)).collect())
+        match self {
+            Client::Sqlite(catalog) => catalog.pointers().await,
+            Client::Rest(catalog) => catalog.pointers().await,
+            Client::Glue(catalog) => catalog.pointers().await,
+        }
+    }
+
+    /// Reads the pointer of one table; none when it does not exist.
+    pub async fn pointer(&self, table: &TableName) -> Result<Option<String>> {
+        match self {
+            Client::Sqlite(catalog) => catalog.pointer(table).await,
+            Client::Rest(catalog) => catalog.pointer(table).await,
+            Client::Glue(catalog) => catalog.pointer(table).await,
+        }
+    }
+
+    /// Reads the names of all tables.
+    pub async fn tables(&self) -> Result<Vec<TableName>> {
+        match self {
+            Client::Sqlite(catalog) => Ok(catalog.pointers().await?.into_keys().collect()),
+            Client::Rest(catalog) => catalog.tables().await,
+            Client::Glue(catalog) => Ok(catalog.pointers().await?.into_keys().collect()),
+        }
     }
 
     /// Reads the SQL of all views.
     pub async fn views(&self) -> Result<BTreeMap<TableName, String>> {
-        let rows: Vec<(String, String, String)> = sqlx::query_as(
-            "select namespace, property_key, property_value from iceberg_namespace_properties
-             where catalog_name = ? and substr(property_key, 1, ?) = ?",
-        )
-        .bind(CATALOG_NAME)
-        .bind(VIEW_PREFIX.len() as i64)
-        .bind(VIEW_PREFIX)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Error::catalog(&self.path, "read"))?;
-        let view = |(namespace, key, sql): (String, String, String)| {
-            (TableName { namespace, name: key[VIEW_PREFIX.len()..].to_string() }, sql)
-        };
-        Ok(rows.into_iter().map(view).collect())
+        let mut views = BTreeMap::new();
+        for (namespace, properties) in self.properties().await? {
+            for (key, sql) in properties {
+                if let Some(name) = key.strip_prefix(VIEW_PREFIX) {
+                    views.insert(TableName::new(&namespace, name), sql);
+                }
+            }
+        }
+        Ok(views)
     }
 
     /// Reads the names of all namespaces.
     pub async fn namespaces(&self) -> Result<Vec<String>> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "select table_namespace from iceberg_tables where catalog_name = ?1
-             union select namespace from iceberg_namespace_properties where catalog_name = ?1 order by 1",
-        )
-        .bind(CATALOG_NAME)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Error::catalog(&self.path, "read"))?;
-        Ok(rows.into_iter().map(|(namespace,)| namespace).collect())
+        match self {
+            Client::Sqlite(catalog) => catalog.namespaces().await,
+            Client::Rest(catalog) => catalog.namespaces().await,
+            Client::Glue(catalog) => catalog.namespaces().await,
+        }
     }
 
-    /// Moves all pointers and puts all views, or does nothing.
+    /// Reads the properties of all namespaces.
+    pub async fn properties(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+        match self {
+            Client::Sqlite(catalog) => catalog.properties().await,
+            Client::Rest(catalog) => catalog.properties().await,
+            Client::Glue(catalog) => catalog.properties().await,
+        }
+    }
+
+    /// Moves all pointers and puts all views, or does nothing. A server puts the views first: views that name columns
+    /// which are not there yet are harmless, and the tables, which bear the stamp, come with all that belongs to them.
     pub async fn swap(&self, swaps: &[Swap], views: &BTreeMap<TableName, Option<String>>) -> Result<Swapped> {
-        let writing = || Error::catalog(&self.path, "written");
-        // Dropping the transaction rolls it back.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(writing())?;
-        for swap in swaps {
-            let moved = match &swap.from {
-                Some(from) => {
-                    sqlx::query(
-                        "update iceberg_tables set metadata_location = ?, previous_metadata_location = ?
-                         where catalog_name = ? and table_namespace = ? and table_name = ? and metadata_location = ?",
-                    )
-                    .bind(&swap.to)
-                    .bind(from)
-                    .bind(CATALOG_NAME)
-                    .bind(&swap.table.namespace)
-                    .bind(&swap.table.name)
-                    .bind(from)
-                    .execute(&mut *transaction)
-                    .await
-                }
-                None => {
-                    sqlx::query(
-                        "insert or ignore into iceberg_tables
-                         (catalog_name, table_namespace, table_name, metadata_location, iceberg_type)
-                         values (?, ?, ?, ?, 'TABLE')",
-                    )
-                    .bind(CATALOG_NAME)
-                    .bind(&swap.table.namespace)
-                    .bind(&swap.table.name)
-                    .bind(&swap.to)
-                    .execute(&mut *transaction)
-                    .await
-                }
-            };
-            if moved.map_err(writing())?.rows_affected() != 1 {
-                transaction.rollback().await.map_err(writing())?;
-                return Ok(Swapped::Stale(swap.table.clone()));
-            }
+        match self {
+            Client::Sqlite(catalog) => catalog.swap(swaps, views).await,
+            Client::Rest(catalog) => catalog.swap(swaps, views).await,
+            Client::Glue(catalog) => catalog.swap(swaps, views).await,
         }
-        let namespaces = swaps.iter().map(|swap| &swap.table.namespace).chain(views.keys().map(|view| &view.namespace));
-        for namespace in namespaces.collect::<std::collections::BTreeSet<_>>() {
-            put_property(&mut transaction, namespace, "exists", "true").await.map_err(writing())?;
-        }
-        for (view, sql) in views {
-            let key = format!("{VIEW_PREFIX}{}", view.name);
-            match sql {
-                Some(sql) => put_property(&mut transaction, &view.namespace, &key, sql).await,
-                None => delete_property(&mut transaction, &view.namespace, &key).await,
-            }
-            .map_err(writing())?;
-        }
-        transaction.commit().await.map_err(writing())?;
-        Ok(Swapped::All)
     }
-}
-
-async fn put_property(
-    transaction: &mut sqlx::SqliteConnection,
-    namespace: &str,
-    key: &str,
-    value: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
-         values (?, ?, ?, ?) on conflict do update set property_value = excluded.property_value",
-    )
-    .bind(CATALOG_NAME)
-    .bind(namespace)
-    .bind(key)
-    .bind(value)
-    .execute(transaction)
-    .await
-    .map(drop)
-}
-
-async fn delete_property(
-    transaction: &mut sqlx::SqliteConnection,
-    namespace: &str,
-    key: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "delete from iceberg_namespace_properties where catalog_name = ? and namespace = ? and property_key = ?",
-    )
-    .bind(CATALOG_NAME)
-    .bind(namespace)
-    .bind(key)
-    .execute(transaction)
-    .await
-    .map(drop)
 }

@@ -1,18 +1,20 @@
 //! Makes a transaction's changes visible: write the metadata, move the pointers, and on conflict do it again.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use iceberg::spec::DataFile;
 
 use crate::catalog::{Swap, Swapped};
 use crate::flush::flush;
-use crate::location::path_of;
 use crate::snapshot::{Produced, Write, produce};
 use crate::staged::Staged;
 use crate::transaction::{Committed, Transaction};
-use crate::{Durability, Error, Result, TableName};
+use crate::{Durability, Error, Result, TableName, in_turn};
 
 /// Somebody makes progress in every round, so that this many suffice for this many writers of one table.
 const ATTEMPTS: u32 = 60;
+/// A catalog that does not answer is asked so often.
+const ATTEMPTS_AT_A_SERVER: u32 = 12;
 
 pub(crate) async fn commit(mut transaction: Transaction) -> Result<Committed> {
     if let Some(mistake) = transaction.mistake.take() {
@@ -26,75 +28,107 @@ pub(crate) async fn commit(mut transaction: Transaction) -> Result<Committed> {
             return Err(Error::PartialSchemaChange(table.clone()));
         }
     }
-    for attempt in 0..ATTEMPTS {
+    let tables: Vec<TableName> = transaction.tables.keys().cloned().collect();
+    match attempt(&mut transaction, &tables).await? {
+        Outcome::Made { produced, attempts } => Ok(finish(&transaction, produced, attempts)),
+        Outcome::Already { attempts } => Ok(Committed { already: true, retries: attempts, ..Committed::default() }),
+        Outcome::OneAtATime => in_turn::commit(transaction).await,
+    }
+}
+
+/// What became of an attempt.
+pub(crate) enum Outcome {
+    Made { produced: Vec<(TableName, Produced)>, attempts: u32 },
+    Already { attempts: u32 },
+    OneAtATime,
+}
+
+/// Commits the views and some of the tables of a transaction, again and again if need be.
+pub(crate) async fn attempt(transaction: &mut Transaction, tables: &[TableName]) -> Result<Outcome> {
+    for attempts in 0..ATTEMPTS {
         // Somebody may have committed the same since the transaction began.
-        if transaction.tables.values().any(|staged| transaction.stamp.find(&staged.base.metadata).is_some()) {
-            return Ok(Committed { already: true, retries: attempt, ..Committed::default() });
+        let committed = |table: &TableName| {
+            let staged = transaction.tables.get(table)?;
+            transaction.stamp.find(&staged.base.metadata)
+        };
+        if tables.iter().any(|table| committed(table).is_some()) {
+            return Ok(Outcome::Already { attempts });
         }
-        let produced = write_metadata(&transaction).await?;
+        let produced = write_metadata(transaction, tables).await?;
         let swaps: Vec<Swap> = produced
             .iter()
             .map(|(table, next)| Swap {
                 table: table.clone(),
                 from: transaction.tables.get(table).and_then(|staged| staged.base.location.clone()),
                 to: next.location.clone(),
+                metadata: next.metadata.clone(),
+                updates: next.updates.clone(),
+                requirements: next.requirements.clone(),
             })
             .collect();
-        let swapped = swap(&transaction, &swaps).await;
-        match swapped {
-            Ok(Swapped::All) => return Ok(finish(transaction, produced, attempt)),
-            Ok(Swapped::Stale(table)) => {
-                discard(&transaction, &produced);
-                tracing::debug!(table.name = %table, attempt, "somebody else committed first");
-                if attempt > 0 {
-                    pause(attempt, &transaction).await;
-                }
-                rebase(&mut transaction, &swaps).await?;
+        match swap(transaction, &swaps).await {
+            Ok(Swapped::All) => return Ok(Outcome::Made { produced, attempts }),
+            Ok(Swapped::OneAtATime) => {
+                discard(transaction, &produced);
+                return Ok(Outcome::OneAtATime);
             }
-            Err(error @ Error::Busy { .. }) if attempt + 1 < ATTEMPTS => {
-                discard(&transaction, &produced);
-                tracing::debug!(%error, attempt, "the catalog is busy");
-                pause(attempt, &transaction).await;
+            Ok(Swapped::Stale(table)) => {
+                discard(transaction, &produced);
+                tracing::debug!(table.name = ?table, attempts, "somebody else committed first");
+                if attempts > 0 {
+                    pause(attempts, transaction).await;
+                }
+                rebase(transaction, &swaps).await?;
+            }
+            Err(error @ Error::Busy { .. }) if attempts + 1 < ATTEMPTS => {
+                discard(transaction, &produced);
+                tracing::debug!(%error, attempts, "the catalog is busy");
+                pause(attempts, transaction).await;
             }
             Err(error) => {
-                if is_visible(&transaction, &swaps).await {
-                    return Ok(finish(transaction, produced, attempt));
+                if is_visible(transaction, &produced).await {
+                    return Ok(Outcome::Made { produced, attempts });
                 }
-                return Err(error);
+                if !error.is_uncertain() || attempts + 1 >= ATTEMPTS_AT_A_SERVER {
+                    return Err(error);
+                }
+                // The request may still arrive: then the next round finds the stamp, and the files are needed.
+                tracing::warn!(%error, attempts, "the catalog did not answer; the commit is tried again");
+                transaction.litter.keep_all();
+                pause_long(attempts).await;
+                rebase(transaction, &swaps).await?;
             }
         }
     }
-    let table = transaction.tables.keys().next().cloned().unwrap_or_else(|| TableName::new("", ""));
+    let table = tables.first().cloned().unwrap_or_else(|| TableName::new("", ""));
     Err(Error::Conflict { table, reason: format!("{ATTEMPTS} attempts to commit were too late") })
 }
 
-/// Writes the next state of every table, where nobody looks yet.
-async fn write_metadata(transaction: &Transaction) -> Result<Vec<(TableName, Produced)>> {
+/// Writes the next state of the tables, where nobody looks yet.
+async fn write_metadata(transaction: &Transaction, tables: &[TableName]) -> Result<Vec<(TableName, Produced)>> {
     let inner = &transaction.lake.inner;
     let write = Write {
         files: &inner.files,
         litter: &transaction.litter,
         properties: &transaction.summary(),
         timestamp_ms: transaction.timestamp_ms(),
+        by_updates: inner.catalog.takes_updates(),
     };
-    let mut produced = Vec::with_capacity(transaction.tables.len());
-    // Where nothing changes there is nothing to say; but a stamp has to be somewhere.
-    let is_still =
-        |staged: &Staged| staged.plan.is_empty() && staged.evolution.is_none() && staged.base.location.is_some();
-    let all_are_still = transaction.tables.values().all(is_still);
-    for (table, staged) in transaction.tables.iter().filter(|(_, staged)| all_are_still || !is_still(staged)) {
+    let mut produced = Vec::with_capacity(tables.len());
+    // Where nothing changes there is nothing to say; but a stamp has to be somewhere, and on as many as were counted.
+    let all = transaction.tables_in_turn.is_some() || transaction.tables.values().all(Staged::is_still);
+    let staged = tables.iter().filter_map(|table| transaction.tables.get_key_value(table));
+    for (table, staged) in staged.filter(|(_, staged)| all || !staged.is_still()) {
         let next = produce(&write, table, &staged.base, staged.evolution.as_ref(), &staged.plan).await?;
         produced.push((table.clone(), next));
     }
-    let mut unsafe_yet: Vec<PathBuf> = produced.iter().flat_map(|(_, next)| next.written.iter().cloned()).collect();
-    match inner.config.durability {
-        Durability::Nothing => unsafe_yet.clear(),
-        Durability::Metadata => {}
-        Durability::All => {
-            let data = transaction.tables.values().flat_map(|staged| &staged.plan.add);
-            unsafe_yet.extend(data.map(|file| path_of(file.file_path())));
-        }
-    }
+    let metadata = produced.iter().flat_map(|(_, next)| next.written.iter().map(String::as_str));
+    let data = transaction.tables.values().flat_map(|staged| &staged.plan.add).map(DataFile::file_path);
+    let unsafe_yet = match inner.config.durability {
+        Durability::Nothing => Vec::new(),
+        Durability::Metadata => inner.store.paths_to_flush(metadata),
+        Durability::All => inner.store.paths_to_flush(metadata.chain(data)),
+    };
     flush(unsafe_yet).await?;
     Ok(produced)
 }
@@ -108,9 +142,8 @@ async fn swap(transaction: &Transaction, swaps: &[Swap]) -> Result<Swapped> {
 
 /// Puts those tables on their newest state that are not where they were.
 async fn rebase(transaction: &mut Transaction, swaps: &[Swap]) -> Result<()> {
-    let mut pointers = transaction.lake.inner.catalog.pointers().await?;
     for swap in swaps {
-        let now = pointers.remove(&swap.table);
+        let now = transaction.lake.inner.catalog.pointer(&swap.table).await?;
         if now.is_none() && swap.from.is_some() {
             return Err(Error::Conflict { table: swap.table.clone(), reason: "it was dropped".to_string() });
         }
@@ -121,34 +154,39 @@ async fn rebase(transaction: &mut Transaction, swaps: &[Swap]) -> Result<()> {
     Ok(())
 }
 
-/// After an error of the catalog: looks whether the pointers moved nevertheless.
-async fn is_visible(transaction: &Transaction, swaps: &[Swap]) -> bool {
-    match transaction.lake.inner.catalog.pointers().await {
-        Ok(pointers) => !swaps.is_empty() && swaps.iter().all(|swap| pointers.get(&swap.table) == Some(&swap.to)),
-        Err(error) => {
-            // Better files that nobody needs than files that somebody misses.
-            tracing::warn!(%error, "it is not known whether a commit succeeded; its files are kept");
-            transaction.litter.keep_all();
-            false
+/// After an error of the catalog: looks whether the tables moved nevertheless.
+async fn is_visible(transaction: &Transaction, produced: &[(TableName, Produced)]) -> bool {
+    for (table, next) in produced {
+        match transaction.lake.inner.base(table).await {
+            Ok(Some(now)) if now.metadata.snapshot_by_id(next.snapshot_id).is_some() => {}
+            Ok(_) => return false,
+            Err(error) => {
+                // Better files that nobody needs than files that somebody misses.
+                tracing::warn!(%error, "it is not known whether a commit succeeded; its files are kept");
+                transaction.litter.keep_all();
+                return false;
+            }
         }
     }
+    !produced.is_empty()
 }
 
 fn discard(transaction: &Transaction, produced: &[(TableName, Produced)]) {
     let written = produced.iter().flat_map(|(_, next)| &next.written);
-    transaction.litter.remove(written.map(PathBuf::as_path));
+    transaction.litter.remove(written.map(String::as_str));
 }
 
-fn finish(transaction: Transaction, produced: Vec<(TableName, Produced)>, retries: u32) -> Committed {
+/// Keeps the files of what was committed, and says what that is.
+pub(crate) fn finish(transaction: &Transaction, produced: Vec<(TableName, Produced)>, retries: u32) -> Committed {
     let mut committed = Committed { retries, ..Committed::default() };
-    for staged in transaction.tables.values() {
-        let kept: Vec<PathBuf> = staged.plan.add.iter().map(|file| path_of(file.file_path())).collect();
-        transaction.litter.keep(kept.iter().map(PathBuf::as_path));
-    }
     for (table, next) in produced {
-        transaction.litter.keep(next.written.iter().map(|path: &PathBuf| Path::new(path)));
+        let added = transaction.tables.get(&table).into_iter().flat_map(|staged| &staged.plan.add);
+        transaction.litter.keep(added.map(DataFile::file_path));
+        transaction.litter.keep(next.written.iter().map(String::as_str));
         tracing::debug!(table.name = %table, snapshot.id = next.snapshot_id, row.count = next.row_count, "committed");
-        transaction.lake.inner.remember(&table, &next.location, next.metadata);
+        if !transaction.lake.inner.catalog.takes_updates() {
+            transaction.lake.inner.remember(&table, &next.location, next.metadata);
+        }
         committed.snapshots.insert(table.clone(), next.snapshot_id);
         committed.row_counts.insert(table, next.row_count);
     }
@@ -160,6 +198,11 @@ async fn pause(attempt: u32, transaction: &Transaction) {
     let spread = std::ptr::from_ref(transaction).addr() as u64 / 64 % 7;
     let step = u64::from(attempt.min(6));
     tokio::time::sleep(Duration::from_millis((1 << step) + spread * step)).await;
+}
+
+/// Waits for a server that may be overloaded or starting again: in all about a minute.
+async fn pause_long(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(200 << attempt.min(5))).await;
 }
 
 #[cfg(test)]

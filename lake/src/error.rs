@@ -16,8 +16,8 @@ pub enum Error {
     /// A name without namespace, or with a character that is not allowed.
     #[error("`{0}` is not a table name: expected `namespace.table` of letters, digits and underscores")]
     BadName(String),
-    /// The warehouse is somewhere the lake cannot write to yet.
-    #[error("`{0}` is not a warehouse: expected `file:///` and an absolute path")]
+    /// The warehouse is somewhere the lake cannot write to.
+    #[error("`{0}` is not a warehouse: expected `file:///` and an absolute path, or `s3://` and a bucket")]
     BadWarehouse(String),
     /// No such table.
     #[error("table `{0}` does not exist")]
@@ -156,6 +156,19 @@ pub enum Error {
         /// The cause.
         source: sqlx::Error,
     },
+    /// The server of the catalog cannot be reached, or does not do what was asked.
+    #[error("catalog `{uri}` {reason}")]
+    CatalogServer {
+        /// The server.
+        uri: String,
+        /// What it answered, or why it did not.
+        reason: String,
+        /// Whether what was asked may be done all the same, or may be done when it is asked again.
+        uncertain: bool,
+    },
+    /// The lake's catalog cannot be served to others.
+    #[error("the catalog is not served: {0}")]
+    NotServed(String),
     /// A file or folder cannot be read or written.
     #[error("`{path}` cannot be {doing}")]
     File {
@@ -202,7 +215,12 @@ pub enum Error {
 impl Error {
     /// Says whether the same call may succeed when it is made again.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Error::Conflict { .. } | Error::Busy { .. })
+        matches!(self, Error::Conflict { .. } | Error::Busy { .. }) || self.is_uncertain()
+    }
+
+    /// Says whether the catalog's server left open what became of a request.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        matches!(self, Error::CatalogServer { uncertain: true, .. })
     }
 
     pub(crate) fn catalog(path: &Path, doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error {

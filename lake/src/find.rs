@@ -12,6 +12,7 @@ use crate::live::LiveFile;
 use crate::position_delete::selected_rows;
 use crate::schema::file_schema;
 use crate::search::{pick, positions, rows};
+use crate::store::Store;
 use crate::{Error, Result, TableName};
 
 /// What is looked for in one table.
@@ -39,8 +40,9 @@ pub(crate) async fn find(lake: &Lake, find: Find<'_>, files: Vec<LiveFile>) -> R
     let files = Arc::new(Mutex::new(files));
     let mut working = tokio::task::JoinSet::new();
     for _ in 0..workers {
-        let (files, sought, wanted) = (files.clone(), keys.clone(), wanted.clone());
-        working.spawn_blocking(move || work(&files, key_id, &sought, &wanted));
+        let (store, files) = (lake.inner.store.clone(), files.clone());
+        let (sought, wanted) = (keys.clone(), wanted.clone());
+        working.spawn_blocking(move || work(&store, &files, key_id, &sought, &wanted));
     }
     let mut found = Vec::new();
     while let Some(outcome) = working.join_next().await {
@@ -51,6 +53,7 @@ pub(crate) async fn find(lake: &Lake, find: Find<'_>, files: Vec<LiveFile>) -> R
 }
 
 fn work(
+    store: &Store,
     files: &Mutex<Vec<LiveFile>>,
     key_id: i32,
     sought: &Sought,
@@ -60,12 +63,12 @@ fn work(
     loop {
         let next = files.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(file) = next else { return Ok(found) };
-        let positions = positions(&file, key_id, sought)?;
+        let positions = positions(store, &file, key_id, sought)?;
         if positions.is_empty() {
             continue;
         }
         let all = usize::try_from(file.file.record_count()).unwrap_or(usize::MAX);
-        rows(&file.file, wanted, selected_rows(&positions, all), |batch| {
+        rows(store, &file.file, wanted, selected_rows(&positions, all), |batch| {
             found.push(batch);
             Ok(())
         })?;

@@ -1,23 +1,24 @@
 //! An open lake: its catalog, its files, and what is remembered of both.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
-use iceberg::io::{FileIO, FileIOBuilder, LocalFsStorageFactory};
+use iceberg::io::FileIO;
 use iceberg::spec::{Snapshot as IcebergSnapshot, TableMetadata, TableMetadataRef};
 
-use crate::catalog::SqliteCatalog;
+use crate::catalog::Client;
 use crate::find::{Find, find};
 use crate::live::LiveFile;
-use crate::location::{check_warehouse, path_of};
+use crate::location::check_warehouse;
 use crate::snapshot::Base;
+use crate::store::Store;
 use crate::totals::row_count;
 use crate::transaction::Transaction;
-use crate::{AsOf, Catalog, Config, Error, Result, Snapshot, Sought, Stamp, TableName, as_of, live, session};
+use crate::{AsOf, Config, Error, Result, Snapshot, Sought, Stamp, TableName, as_of, live, session};
 
 /// An open lake: a catalog and its warehouse. Cloning is cheap; clones share what they remember.
 #[derive(Clone)]
@@ -26,7 +27,9 @@ pub struct Lake {
 }
 
 pub(crate) struct Inner {
-    pub catalog: SqliteCatalog,
+    pub catalog: Client,
+    pub store: Store,
+    /// The store again, for the iceberg crate.
     pub files: FileIO,
     pub config: Config,
     /// Url of the warehouse, without a slash at the end.
@@ -45,15 +48,13 @@ impl Lake {
     /// Opens the lake and creates what is missing.
     pub async fn open(config: &Config) -> Result<Lake> {
         let warehouse = check_warehouse(&config.warehouse)?;
-        let folder = path_of(&warehouse);
-        std::fs::create_dir_all(&folder).map_err(Error::file(&folder, "created"))?;
-        let Catalog::Sqlite { path } = &config.catalog;
-        let catalog = SqliteCatalog::open(path, config.durability).await?;
+        let store = Store::of_warehouse(&warehouse, &config.s3)?;
         let inner = Inner {
-            catalog,
-            files: FileIOBuilder::new(Arc::new(LocalFsStorageFactory)).build(),
+            catalog: Client::open(config, &store, &warehouse).await?,
+            files: store.files(),
             warehouse,
-            template: session::template(config)?,
+            template: session::template(config, &store)?,
+            store,
             config: config.clone(),
             metadata: Mutex::default(),
             live: Mutex::default(),
@@ -63,7 +64,7 @@ impl Lake {
 
     /// Lists all tables, in order.
     pub async fn tables(&self) -> Result<Vec<TableName>> {
-        Ok(self.inner.catalog.pointers().await?.into_keys().collect())
+        self.inner.catalog.tables().await
     }
 
     /// Lists all views with their SQL.
@@ -115,20 +116,14 @@ impl Lake {
         Transaction::begin(self, stamp).await
     }
 
-    /// Names the folder of the data, below which everything that the lake wrote lies.
-    pub fn warehouse_folder(&self) -> PathBuf {
-        path_of(&self.inner.warehouse)
-    }
-
-    /// Names the folder for what can be made again from the tables. It may be removed at any time.
-    pub fn cache_folder(&self) -> PathBuf {
-        let Catalog::Sqlite { path } = &self.inner.config.catalog;
-        path.with_file_name("cache")
+    /// Names the local folder for what can be made again from the tables. It may be removed at any time.
+    pub fn cache_folder(&self) -> &Path {
+        &self.inner.config.cache
     }
 
     /// Names the current metadata file of a table, as other programs want it.
     pub async fn metadata_location(&self, table: &TableName) -> Result<String> {
-        self.inner.catalog.pointers().await?.remove(table).ok_or_else(|| Error::NoSuchTable(table.clone()))
+        self.inner.catalog.pointer(table).await?.ok_or_else(|| Error::NoSuchTable(table.clone()))
     }
 }
 
@@ -151,9 +146,14 @@ impl Inner {
         known.insert(table.clone(), (location.to_string(), metadata));
     }
 
+    /// Names the folder of a table that does not exist yet.
+    pub fn location_of(&self, table: &TableName) -> String {
+        format!("{}/{}/{}", self.warehouse, table.namespace, table.name)
+    }
+
     /// Reads the current state of a table; none when it does not exist.
     pub async fn base(&self, table: &TableName) -> Result<Option<Base>> {
-        let Some(location) = self.catalog.pointers().await?.remove(table) else { return Ok(None) };
+        let Some(location) = self.catalog.pointer(table).await? else { return Ok(None) };
         let metadata = self.metadata(table, &location).await?;
         Ok(Some(Base { location: Some(location), metadata }))
     }

@@ -10,6 +10,7 @@ mod field_id;
 mod filter_is_true;
 mod find;
 mod flush;
+mod in_turn;
 mod key_set;
 mod lake;
 mod large_join;
@@ -25,12 +26,14 @@ mod position_delete;
 mod scan;
 mod schema;
 mod search;
+mod serve;
 mod session;
 mod snapshot;
 mod spec;
 mod staged;
 mod stamp;
 mod statistics;
+mod store;
 mod summary;
 #[cfg(test)]
 mod testing;
@@ -41,12 +44,13 @@ mod writer;
 
 use std::collections::BTreeMap;
 
-pub use config::{Catalog, Config, Durability};
+pub use config::{Catalog, Config, Durability, Glue, Rest, S3};
 pub use error::{Error, Result};
 pub use filter_is_true::FilterIsTrue;
 pub use key_set::{KeySet, Sought};
 pub use lake::Lake;
 pub use name::TableName;
+pub use serve::CatalogServer;
 pub use spec::{Partition, TableSpec, Transform};
 pub use stamp::Stamp;
 pub use transaction::{Committed, Transaction};

@@ -2,55 +2,50 @@
 //! so that a transaction that fails or is dropped leaves nothing behind.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-#[derive(Debug, Default)]
+use crate::store::Store;
+
+#[derive(Debug)]
 pub(crate) struct Litter {
-    paths: Mutex<HashSet<PathBuf>>,
+    store: Store,
+    urls: Mutex<HashSet<String>>,
 }
 
 impl Litter {
+    pub fn new(store: &Store) -> Litter {
+        Litter { store: store.clone(), urls: Mutex::default() }
+    }
+
     /// Notes a file before it is created.
-    pub fn add(&self, path: &Path) {
-        self.paths.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf());
+    pub fn add(&self, url: &str) {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).insert(url.to_string());
     }
 
     /// Forgets files: they belong to the lake now.
-    pub fn keep<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) {
-        let mut held = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in paths {
-            held.remove(path);
+    pub fn keep<'a>(&self, urls: impl IntoIterator<Item = &'a str>) {
+        let mut held = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
+        for url in urls {
+            held.remove(url);
         }
     }
 
     /// Forgets all files, for instance when it is not known whether the lake has them.
     pub fn keep_all(&self) {
-        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Removes files now.
-    pub fn remove<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) {
-        let mut held = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in paths {
-            held.remove(path);
-            remove(path);
-        }
+    pub fn remove<'a>(&self, urls: impl IntoIterator<Item = &'a str>) {
+        let urls: Vec<&str> = urls.into_iter().collect();
+        self.keep(urls.iter().copied());
+        self.store.remove(urls);
     }
 }
 
 impl Drop for Litter {
     fn drop(&mut self) {
-        for path in self.paths.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
-            remove(path);
-        }
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "an unused file could not be removed");
+        let left = std::mem::take(self.urls.get_mut().unwrap_or_else(PoisonError::into_inner));
+        self.store.remove(left.iter().map(String::as_str));
     }
 }

@@ -1,7 +1,6 @@
 //! Writes the manifests of a snapshot: keeps those that are not touched, rewrites those that are, adds what is new.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use iceberg::Error as IcebergError;
 use iceberg::io::FileIO;
@@ -13,9 +12,9 @@ use uuid::Uuid;
 
 use crate::litter::Litter;
 use crate::live::manifest_files;
-use crate::location::path_of;
 use crate::plan::Plan;
 use crate::position_delete::{DeletedRows, Deletes, describe, encode};
+use crate::store::shown;
 use crate::totals::Totals;
 use crate::{Error, Result, TableName};
 
@@ -35,7 +34,8 @@ pub(crate) struct Producer<'a> {
     pub snapshot_id: i64,
     pub schema: SchemaRef,
     pub spec: PartitionSpec,
-    pub written: Vec<PathBuf>,
+    /// Urls of the files that were written.
+    pub written: Vec<String>,
     pub added: Totals,
     pub removed: Totals,
 }
@@ -43,9 +43,8 @@ pub(crate) struct Producer<'a> {
 impl Producer<'_> {
     /// Notes a file before it is written.
     pub fn note(&mut self, url: &str) {
-        let path = path_of(url);
-        self.litter.add(&path);
-        self.written.push(path);
+        self.litter.add(url);
+        self.written.push(url.to_string());
     }
 
     /// Goes through the manifests of the base: keeps what is not touched, rewrites what is, adds what is new.
@@ -92,7 +91,7 @@ impl Producer<'_> {
         for (part, number) in parts.into_iter().zip(0..) {
             let url = format!("{}/{}-{number}-deletes.parquet", self.data_folder, self.commit);
             self.note(&url);
-            let bytes = encode(&part).map_err(Error::parquet(&path_of(&url), "written"))?;
+            let bytes = encode(&part).map_err(Error::parquet(&shown(&url), "written"))?;
             let file = describe(url.clone(), bytes.len(), &part).map_err(Error::metadata(self.table, "made"))?;
             let output = self.files.new_output(&url).map_err(Error::metadata(self.table, "written"))?;
             output.write(bytes.into()).await.map_err(Error::metadata(self.table, "written"))?;

@@ -92,7 +92,7 @@ async fn pyiceberg_and_duckdb_read_what_we_read() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let cache =
         std::env::var("XDG_CACHE_HOME").unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap()));
-    let ready = format!("{cache}/healthlake/readers-1/ready");
+    let ready = format!("{cache}/healthlake/readers-2/ready");
     if !std::path::Path::new(&ready).exists() && std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none() {
         eprintln!("SKIPPED pyiceberg_and_duckdb_read_what_we_read: {ready} is missing, run scripts/install-readers");
         return;

@@ -20,7 +20,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::location::path_of;
+use crate::store::shown;
 use crate::{Error, Result, TableName};
 
 /// Columns of a delete file with the ids that Iceberg reserves for them.
@@ -45,7 +45,7 @@ pub(crate) async fn read(files: &FileIO, table: &TableName, file: &DataFile) -> 
     let reading = || Error::metadata(table, "read");
     let input = files.new_input(file.file_path()).map_err(reading())?;
     let bytes = input.read().await.map_err(reading())?;
-    let path = path_of(file.file_path());
+    let path = shown(file.file_path());
     let unreadable = || Error::parquet(&path, "read");
     // Thousands of rows name the same few files.
     let options = ArrowReaderOptions::new();

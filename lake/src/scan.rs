@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result as QueryResult, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::{
     CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
@@ -23,15 +22,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use iceberg::spec::{DataFile, Schema};
 use object_store::ObjectMeta;
-use object_store::path::Path as ObjectPath;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::field_id::ByFieldId;
 use crate::live::LiveFile;
-use crate::location::path_of;
 use crate::position_delete::kept_rows;
 use crate::schema::{file_schema, query_schema};
 use crate::statistics::{may_match, of_file, of_scan};
+use crate::store::{Store, shown};
 use crate::{Error, Result, TableName};
 
 /// Less than this is not worth another partition.
@@ -44,6 +42,7 @@ type Access = HashMap<usize, Arc<ParquetAccessPlan>>;
 /// One table at one snapshot.
 #[derive(Debug)]
 pub(crate) struct LakeTable {
+    store: Store,
     schema: ArrowSchemaRef,
     files: Arc<Vec<LiveFile>>,
     statistics: Vec<Arc<Statistics>>,
@@ -51,11 +50,11 @@ pub(crate) struct LakeTable {
 }
 
 impl LakeTable {
-    pub fn new(table: &TableName, schema: &Schema, files: Arc<Vec<LiveFile>>) -> Result<LakeTable> {
+    pub fn new(store: &Store, table: &TableName, schema: &Schema, files: Arc<Vec<LiveFile>>) -> Result<LakeTable> {
         let with_ids: Arc<ArrowSchema> = file_schema(table, schema)?;
         let statistics = files.iter().map(|file| Arc::new(of_file(&file.file, schema))).collect();
         let by_field_id = Arc::new(ByFieldId::new(&with_ids));
-        Ok(LakeTable { schema: query_schema(&with_ids), files, statistics, by_field_id })
+        Ok(LakeTable { store: store.clone(), schema: query_schema(&with_ids), files, statistics, by_field_id })
     }
 }
 
@@ -106,13 +105,13 @@ impl TableProvider for LakeTable {
         }
         let kept_statistics: Vec<_> = kept.iter().map(|index| self.statistics[*index].clone()).collect();
 
-        let store_url = ObjectStoreUrl::local_filesystem();
+        let store_url = self.store.url();
         let runtime = session.runtime_env();
         let footers = runtime.cache_manager.get_file_metadata_cache();
         let store = runtime.object_store(&store_url)?;
         let mut access = Access::new();
         for index in kept.iter().filter(|index| !self.files[**index].deleted.is_empty()) {
-            let meta = object_meta(&self.files[*index].file)?;
+            let meta = self.object_meta(*index)?;
             let footer = DFParquetMetadata::new(store.as_ref(), &meta)
                 .with_metadata_size_hint(Some(BYTES_OF_FOOTER))
                 .with_file_metadata_cache(Some(footers.clone()));
@@ -181,8 +180,17 @@ impl LakeTable {
             .collect()
     }
 
+    /// A file as the store names it.
+    fn object_meta(&self, file: usize) -> Result<ObjectMeta> {
+        let file = &self.files[file].file;
+        let location = self.store.path(file.file_path()).map_err(Error::file(shown(file.file_path()), "read"))?;
+        // Data files never change, so that their age says nothing.
+        let size = file.file_size_in_bytes();
+        Ok(ObjectMeta { location, last_modified: Default::default(), size, e_tag: None, version: None })
+    }
+
     fn part(&self, piece: &Piece, access: Option<&Arc<ParquetAccessPlan>>) -> Result<PartitionedFile> {
-        let meta = object_meta(&self.files[piece.file].file)?;
+        let meta = self.object_meta(piece.file)?;
         let whole = piece.start == 0 && piece.end == meta.size;
         let mut part = PartitionedFile::new_from_meta(meta).with_statistics(self.statistics[piece.file].clone());
         if let Some(access) = access {
@@ -190,17 +198,6 @@ impl LakeTable {
         }
         Ok(if whole { part } else { part.with_range(piece.start.cast_signed(), piece.end.cast_signed()) })
     }
-}
-
-fn object_meta(file: &DataFile) -> Result<ObjectMeta> {
-    let path = path_of(file.file_path());
-    let location = ObjectPath::from_absolute_path(&path).map_err(|error| {
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
-        Error::File { path, doing: "read", source }
-    })?;
-    // Data files never change, so that their age says nothing.
-    let size = file.file_size_in_bytes();
-    Ok(ObjectMeta { location, last_modified: Default::default(), size, e_tag: None, version: None })
 }
 
 /// Leaves out the deleted rows of each row group.

@@ -1,7 +1,6 @@
 //! Looks for keys in one data file: the key column alone is read, and of it only the row groups that may hold one.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
@@ -16,15 +15,15 @@ use parquet::schema::types::SchemaDescriptor;
 
 use crate::key_set::Sought;
 use crate::live::LiveFile;
-use crate::location::path_of;
+use crate::store::{Input, Store, shown};
 use crate::{Error, Result};
 
 const BATCH_ROWS: usize = 16 << 10;
 
 /// Finds the rows that bear one of the keys and are not deleted; returns their positions, ascending.
-pub(crate) fn positions(file: &LiveFile, key_id: i32, sought: &Sought) -> Result<Vec<u64>> {
+pub(crate) fn positions(store: &Store, file: &LiveFile, key_id: i32, sought: &Sought) -> Result<Vec<u64>> {
     let LiveFile { file, deleted, .. } = file;
-    let builder = open(file)?;
+    let builder = open(store, file)?;
     let schema = builder.parquet_schema();
     let Some(column) = field_ids(schema).iter().position(|id| *id == Some(key_id)) else { return Ok(Vec::new()) };
     let is_key = |leaf: &usize| schema.get_column_root_idx(*leaf) == column;
@@ -57,13 +56,14 @@ pub(crate) fn positions(file: &LiveFile, key_id: i32, sought: &Sought) -> Result
 /// Reads some rows of a file in the columns of a schema, whose fields bear their ids; a column that the file has not
 /// is null.
 pub(crate) fn rows(
+    store: &Store,
     file: &DataFile,
     wanted: &ArrowSchemaRef,
     selection: RowSelection,
     mut take: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let ids: Vec<Option<i32>> = wanted.fields().iter().map(|field| field_id(field.metadata())).collect();
-    let builder = open(file)?;
+    let builder = open(store, file)?;
     let columns = field_ids(builder.parquet_schema()).into_iter().enumerate();
     let columns = columns.filter(|(_, id)| id.is_some() && ids.contains(id)).map(|(index, _)| index);
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
@@ -96,14 +96,14 @@ pub(crate) fn pick(schema: &ArrowSchema, columns: &[&str]) -> Result<ArrowSchema
     Ok(Arc::new(ArrowSchema::new(picked)))
 }
 
-fn open(file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let path = path_of(file.file_path());
-    let handle = File::open(&path).map_err(Error::file(&path, "read"))?;
-    ParquetRecordBatchReaderBuilder::try_new(handle).map_err(Error::parquet(&path, "read"))
+fn open(store: &Store, file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<Input>> {
+    let path = shown(file.file_path());
+    let input = store.open(file.file_path(), file.file_size_in_bytes()).map_err(Error::file(&path, "read"))?;
+    ParquetRecordBatchReaderBuilder::try_new(input).map_err(Error::parquet(&path, "read"))
 }
 
 fn unreadable(file: &DataFile, error: ArrowError) -> Error {
-    Error::parquet(&path_of(file.file_path()), "read")(error.into())
+    Error::parquet(&shown(file.file_path()), "read")(error.into())
 }
 
 fn field_id(metadata: &HashMap<String, String>) -> Option<i32> {

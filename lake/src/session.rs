@@ -28,6 +28,7 @@ use crate::lake::{Inner, Lake};
 use crate::large_join::LargeJoin;
 use crate::live::LiveFile;
 use crate::scan::LakeTable;
+use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::{AsOf, Config, Error, Result, TableName, as_of};
 
@@ -41,14 +42,16 @@ const SPILL_RESERVE: (usize, usize) = (64, 10 << 20);
 const MAX_VIEW_DEPTH: usize = 32;
 
 /// Builds what queries run in: memory, and a place to spill to, which is the system's folder for such files.
-fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
+fn runtime(config: &Config, store: &Store) -> Result<Arc<RuntimeEnv>> {
     let mut builder = RuntimeEnvBuilder::new();
     if let Some(limit) = config.memory_limit_bytes {
         let consumers_to_name = std::num::NonZeroUsize::MIN.saturating_add(2);
         builder =
             builder.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(limit), consumers_to_name)));
     }
-    Ok(builder.build_arc()?)
+    let runtime = builder.build_arc()?;
+    store.register(&runtime);
+    Ok(runtime)
 }
 
 /// The rules of the engine, and ours for joins where the memory has a limit.
@@ -62,7 +65,7 @@ fn physical_rules(config: &Config) -> Vec<Arc<dyn PhysicalOptimizerRule + Send +
 }
 
 /// Builds the state that every session starts from.
-pub(crate) fn template(config: &Config) -> Result<SessionState> {
+pub(crate) fn template(config: &Config, store: &Store) -> Result<SessionState> {
     let mut session = SessionConfig::new()
         .with_target_partitions(config.target_partitions())
         .with_default_catalog_and_schema(CATALOG_NAME, SCRATCH_SCHEMA)
@@ -73,7 +76,7 @@ pub(crate) fn template(config: &Config) -> Result<SessionState> {
     if let Some(limit) = config.memory_limit_bytes {
         session.options_mut().execution.sort_spill_reservation_bytes = (limit / SPILL_RESERVE.0).min(SPILL_RESERVE.1);
     }
-    let builder = SessionStateBuilder::new().with_config(session).with_runtime_env(runtime(config)?);
+    let builder = SessionStateBuilder::new().with_config(session).with_runtime_env(runtime(config, store)?);
     let builder = builder.with_default_features().with_analyzer_rule(Arc::new(FilterIsTrue));
     Ok(builder.with_physical_optimizer_rules(physical_rules(config)).build())
 }
@@ -180,7 +183,7 @@ impl Contents {
             }
             Entry::Then { metadata, snapshot } => self.at_snapshot(name, metadata, Some(snapshot)).await?,
             Entry::Staged { metadata, files } => {
-                Arc::new(LakeTable::new(name, metadata.current_schema(), files.clone())?)
+                Arc::new(LakeTable::new(&self.inner.store, name, metadata.current_schema(), files.clone())?)
             }
             Entry::View { sql } => Arc::new(self.plan_view(name, sql, depth).await?),
         };
@@ -201,7 +204,7 @@ impl Contents {
             Some(snapshot) if !current => snapshot.schema(metadata).map_err(Error::metadata(name, "read"))?,
             _ => metadata.current_schema().clone(),
         };
-        Ok(Arc::new(LakeTable::new(name, &schema, files)?))
+        Ok(Arc::new(LakeTable::new(&self.inner.store, name, &schema, files)?))
     }
 
     async fn plan_view(self: &Arc<Self>, name: &TableName, sql: &str, depth: usize) -> QueryResult<ViewTable> {

@@ -34,7 +34,7 @@ impl Staged {
         let base = match (base, &spec) {
             (Some(base), _) => base,
             (None, Some(spec)) => {
-                let location = format!("{}/{}/{}", lake.inner.warehouse, table.namespace, table.name);
+                let location = lake.inner.location_of(table);
                 Base { location: None, metadata: Arc::new(schema::create(spec, location)?) }
             }
             (None, None) => return Err(Error::NoSuchTable(table.clone())),
@@ -58,6 +58,11 @@ impl Staged {
             self.evolution = Some(evolution);
         }
         Ok(())
+    }
+
+    /// Says whether the commit leaves the table as it is.
+    pub fn is_still(&self) -> bool {
+        self.plan.is_empty() && self.evolution.is_none() && self.base.location.is_some()
     }
 
     /// The files of the table as it will be after the commit.

@@ -7,8 +7,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
-use crate::{AsOf, Config, Durability, Lake, Stamp, TableName, TableSpec, Transaction, WrittenFiles};
+use crate::{
+    AsOf, Catalog, CatalogServer, Config, Durability, Lake, Rest, Stamp, TableName, TableSpec, Transaction,
+    WrittenFiles,
+};
 
 pub fn config(folder: &TempDir) -> Config {
     let lake = folder.path().join("a lake");
@@ -19,6 +23,18 @@ pub async fn lake() -> (TempDir, Lake) {
     let folder = TempDir::new().unwrap();
     let lake = Lake::open(&config(&folder)).await.unwrap();
     (folder, lake)
+}
+
+/// A lake in a temporary folder whose catalog is served, and how its clients open it.
+pub async fn served(token: Option<&str>) -> (TempDir, Lake, Config) {
+    let (folder, lake) = lake().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = CatalogServer::new(&lake, address, token.map(str::to_string)).unwrap();
+    tokio::spawn(server.serve(listener));
+    let rest = Rest { uri: format!("http://{address}/"), token: token.map(str::to_string), ..Rest::default() };
+    let client = Config { catalog: Catalog::Rest(rest), ..config(&folder) };
+    (folder, lake, client)
 }
 
 pub fn stamp(run: &str) -> Stamp {

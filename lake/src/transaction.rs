@@ -14,13 +14,12 @@ use iceberg::spec::DataFile;
 use crate::find::{Find, find};
 use crate::lake::Lake;
 use crate::litter::Litter;
-use crate::location::path_of;
 use crate::plan::Change;
 use crate::snapshot::Base;
 use crate::staged::Staged;
-use crate::stamp::{FINGERPRINT_KEY, PROPERTY_PREFIX, RUN_KEY, STAGE_KEY};
+use crate::stamp::{FINGERPRINT_KEY, PROPERTY_PREFIX, RUN_KEY, STAGE_KEY, TABLES_KEY};
 use crate::writer::{Layout, TableWriter, WrittenFiles};
-use crate::{Error, Result, Sought, Stamp, TableName, TableSpec, commit, schema, session, upsert};
+use crate::{Error, Result, Sought, Stamp, TableName, TableSpec, commit, in_turn, schema, session, upsert};
 
 /// What a commit did.
 #[derive(Debug, Clone, Default)]
@@ -52,20 +51,15 @@ pub struct Transaction {
     free_schemas: HashSet<TableName>,
     /// A mistake of a call that could not return it.
     pub(crate) mistake: Option<Error>,
+    /// How many tables there are, when they are committed one by one.
+    pub(crate) tables_in_turn: Option<usize>,
     pub(crate) litter: Arc<Litter>,
     held_bytes: Arc<AtomicUsize>,
 }
 
 impl Transaction {
     pub(crate) async fn begin(lake: &Lake, stamp: Stamp) -> Result<Transaction> {
-        let pointers = lake.inner.catalog.pointers().await?;
-        let mut already = None;
-        for (table, location) in &pointers {
-            already = stamp.find(&*lake.inner.metadata(table, location).await?);
-            if already.is_some() {
-                break;
-            }
-        }
+        let (pointers, already) = in_turn::pointers_and_stamp(lake, &stamp).await?;
         Ok(Transaction {
             lake: lake.clone(),
             stamp,
@@ -77,7 +71,8 @@ impl Transaction {
             views: BTreeMap::new(),
             free_schemas: HashSet::new(),
             mistake: None,
-            litter: Arc::default(),
+            tables_in_turn: None,
+            litter: Arc::new(Litter::new(&lake.inner.store)),
             held_bytes: Arc::default(),
         })
     }
@@ -141,13 +136,12 @@ impl Transaction {
         let order = current.default_sort_order();
         let schema = current.current_schema().clone();
         let sort = order.fields.iter().filter_map(|field| schema.name_by_field_id(field.source_id)).map(String::from);
-        let folder_url = format!("{}/data", current.location());
         Ok(Layout {
             table: table.clone(),
             file_schema: schema::file_schema(table, &schema)?,
             partition_spec: current.default_partition_spec().clone(),
-            folder: path_of(&folder_url),
-            folder_url,
+            store: self.lake.inner.store.clone(),
+            folder: format!("{}/data", current.location()),
             key: staged.spec.as_ref().map(|spec| spec.key.clone()).unwrap_or_default(),
             sort: sort.collect(),
             sort_order_id: i32::try_from(order.order_id).ok().filter(|id| *id > 0),
@@ -246,7 +240,7 @@ impl Transaction {
     pub async fn create_view(&mut self, name: &TableName, sql: &str) -> Result<()> {
         name.check()?;
         session::check_view(&self.lake, name, sql)?;
-        let exists = self.tables.contains_key(name) || self.lake.inner.catalog.pointers().await?.contains_key(name);
+        let exists = self.tables.contains_key(name) || self.lake.inner.catalog.pointer(name).await?.is_some();
         if exists {
             return Err(Error::WrongKind { name: name.clone(), is: "table", wanted: "view" });
         }
@@ -299,6 +293,9 @@ impl Transaction {
         summary.insert(RUN_KEY.to_string(), self.stamp.run_id.clone());
         summary.insert(STAGE_KEY.to_string(), self.stamp.stage.clone());
         summary.insert(FINGERPRINT_KEY.to_string(), self.stamp.fingerprint.clone());
+        if let Some(tables) = self.tables_in_turn {
+            summary.insert(TABLES_KEY.to_string(), tables.to_string());
+        }
         summary
     }
 

@@ -119,7 +119,7 @@ impl Worker {
         loop {
             let next = self.suspects.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(Suspect { file, rewrite }) = next else { break };
-            let mut all = positions(&file, self.key_id, &self.sought)?;
+            let mut all = positions(&self.layout.store, &file, self.key_id, &self.sought)?;
             if all.is_empty() && !rewrite {
                 continue;
             }
@@ -139,7 +139,7 @@ impl Worker {
                     None => TableWriter::new(self.layout.clone())?,
                 };
                 let kept = kept_rows(&all, usize::try_from(file.record_count()).unwrap_or(usize::MAX));
-                rows(&file, &self.layout.file_schema, kept, |batch| open.write(&batch))?;
+                rows(&self.layout.store, &file, &self.layout.file_schema, kept, |batch| open.write(&batch))?;
                 writer = Some(open);
             }
         }

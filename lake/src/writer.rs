@@ -4,8 +4,6 @@
 //! row group is sorted here by the table's sort order before it is written.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,6 +22,7 @@ use uuid::Uuid;
 
 use crate::data_file::{Placement, describe};
 use crate::litter::Litter;
+use crate::store::{Output, Store, shown};
 use crate::{Error, Result, TableName};
 
 /// A file is closed and the next one begun at this size.
@@ -43,9 +42,9 @@ pub(crate) struct Layout {
     /// Arrow schema of the files, with field ids.
     pub file_schema: ArrowSchemaRef,
     pub partition_spec: PartitionSpecRef,
-    /// Folder of the data files, as path and as url.
-    pub folder: PathBuf,
-    pub folder_url: String,
+    pub store: Store,
+    /// Url of the folder of the data files.
+    pub folder: String,
     pub key: Vec<String>,
     pub sort: Vec<String>,
     pub sort_order_id: Option<i32>,
@@ -205,10 +204,9 @@ fn conform(layout: &Layout, batch: &RecordBatch) -> Result<RecordBatch> {
 }
 
 struct OpenFile {
-    path: PathBuf,
     url: String,
     partition: Struct,
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<Output>,
     /// Rows held back to be sorted, as long as they are few.
     pending: Option<Vec<RecordBatch>>,
     pending_rows: usize,
@@ -222,18 +220,14 @@ impl OpenFile {
         if let Some(key) = key {
             name = format!("{}/{name}", folder_name(&key.to_path()));
         }
-        let path = layout.folder.join(&name);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::file(folder, "created"))?;
-        }
-        layout.litter.add(&path);
-        let file = File::create_new(&path).map_err(Error::file(&path, "created"))?;
+        let url = format!("{}/{name}", layout.folder);
+        layout.litter.add(&url);
+        let file = layout.store.create(&url).map_err(Error::file(shown(&url), "created"))?;
         let options = ArrowWriterOptions::new().with_properties(properties(layout)).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, layout.file_schema.clone(), options)
-            .map_err(Error::parquet(&path, "written"))?;
+            .map_err(Error::parquet(&shown(&url), "written"))?;
         Ok(OpenFile {
-            url: format!("{}/{name}", layout.folder_url),
-            path,
+            url,
             partition,
             writer,
             pending: (!layout.sort.is_empty()).then(Vec::new),
@@ -265,7 +259,8 @@ impl OpenFile {
     }
 
     fn encode(&mut self, layout: &Layout, rows: &RecordBatch) -> Result<()> {
-        let writing = || Error::parquet(&self.path, "written");
+        let path = shown(&self.url);
+        let writing = || Error::parquet(&path, "written");
         self.writer.write(rows).map_err(writing())?;
         let held = self.writer.memory_size();
         let all = update(&layout.held_bytes, self.held_bytes, held);
@@ -287,9 +282,9 @@ impl OpenFile {
             self.encode(layout, &rows)?;
         }
         update(&layout.held_bytes, self.held_bytes, 0);
-        let footer = self.writer.finish().map_err(Error::parquet(&self.path, "written"))?;
-        let file = self.writer.inner();
-        let size_bytes = file.metadata().map_err(Error::file(&self.path, "read"))?.len();
+        let path = shown(&self.url);
+        let footer = self.writer.finish().map_err(Error::parquet(&path, "written"))?;
+        let size_bytes = self.writer.inner_mut().finish().map_err(Error::file(&path, "written"))?;
         let placement = Placement {
             url: self.url,
             size_bytes,
@@ -410,7 +405,7 @@ mod tests {
         let mut transaction = lake.begin(stamp("1")).await.unwrap();
         let mut writer = transaction.writer(&spec("a")).await.unwrap();
         let error = writer.write(&rows(0..1)).unwrap_err().to_string();
-        assert!(error.contains("warehouse/t/a/data` cannot be created"), "{error}");
+        assert!(error.contains("warehouse/t/a/data/") && error.contains("` cannot be created"), "{error}");
         drop(transaction);
         assert!(files_below(folder.path(), ".parquet").is_empty());
     }

@@ -76,7 +76,7 @@ impl Population {
 
 pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
     arguments.population.apply(&mut config);
-    let output_folder = arguments.output.unwrap_or_else(|| config.lake.path.join("synthetic"));
+    let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
     let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
     let manifest = generate(&config, shard, &output_folder)?;
     if global.format == Format::Json {

@@ -112,7 +112,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
 
 /// Generates into the lake's folder, in the place of what an earlier run generated there.
 fn generate(config: &Config) -> Result<PathBuf> {
-    let folder = config.lake.path.join("synthetic");
+    let folder = config.folder().join("synthetic");
     for part in ["fhir", "omop"] {
         let part = folder.join(part);
         if part.exists() {

@@ -51,7 +51,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
 
 /// Where the report of a run goes by default.
 pub fn report_folder(config: &Config, run: &Run) -> PathBuf {
-    config.lake.path.join("report").join(run.id.replace(':', "_"))
+    config.folder().join("report").join(run.id.replace(':', "_"))
 }
 
 /// Runs all checks and writes the report.

@@ -5,16 +5,12 @@ accept a property; cfn-lint does that by AWS's own schemas.
 """
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
-import boto3
+import account
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "cdk.out"
 STACKS = ["HealthlakeStorage", "HealthlakeNetwork", "HealthlakePipeline"]
@@ -26,48 +22,18 @@ UNKNOWN = {
 }
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 class Deployment(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        port = free_port()
-        cls.endpoint = f"http://127.0.0.1:{port}"
-        # On loopback only, and without the listener for devices, which would not be.
-        settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0"}
-        program = Path(sys.executable).with_name("ministack")
-        with open(f"{cls.folder}/log", "wb") as log:
-            cls.server = subprocess.Popen(
-                [program], cwd=cls.folder, env={**os.environ, **settings}, stdout=log, stderr=log
-            )
-        cls.addClassCleanup(cls.server.wait)
-        cls.addClassCleanup(cls.server.terminate)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline and cls.server.poll() is None, Path(cls.folder, "log").read_text()
-                time.sleep(0.2)
+        cls.endpoint = cls.enterClassContext(account.running(cls.folder))
         cls.client("s3").create_bucket(Bucket="templates")
         for stack in STACKS:
             cls.deploy(stack)
 
     @classmethod
     def client(cls, service):
-        return boto3.client(
-            service,
-            endpoint_url=cls.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return account.client(cls.endpoint, service)
 
     @classmethod
     def deploy(cls, stack):

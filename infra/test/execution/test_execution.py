@@ -1,4 +1,5 @@
-"""The synthesized state machine, executed: its tasks are processes of the real program, on a lake in a folder.
+"""The synthesized state machine, executed: its tasks are processes of the real program, on a lake in a folder, and once
+on one in S3 and Glue.
 
     HEALTHLAKE_BIN=... python -m unittest
 
@@ -17,6 +18,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import account
 import interpreter
 from emulator import Emulator, Template
 
@@ -42,8 +44,10 @@ COMPARED = [
 
 
 def healthlake(lake, *words, run_id="query", code=0):
-    environment = {"PATH": os.environ["PATH"], "PIPELINE_RUN_ID": run_id, "HEALTHLAKE_LAKE_PATH": str(lake)}
-    ended = subprocess.run([PROGRAM, *words], env=environment, cwd=lake.parent, capture_output=True, text=True)
+    """Runs the program on a lake: a folder, or the variables that say where it is."""
+    where = lake if isinstance(lake, dict) else {"HEALTHLAKE_LAKE_PATH": str(lake)}
+    environment = {"PATH": os.environ["PATH"], "PIPELINE_RUN_ID": run_id, **where}
+    ended = subprocess.run([PROGRAM, *words], env=environment, capture_output=True, text=True)
     assert ended.returncode == code, f"{words}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout
 
@@ -81,8 +85,12 @@ class Execution(unittest.TestCase):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.lake = self.folder / "lake"
 
-    def aws(self):
-        here = {"HEALTHLAKE_LAKE_PATH": str(self.lake), "HEALTHLAKE_LAKE_CATALOG": "sqlite"}
+    def aws(self, lake=None):
+        here = lake or {
+            "HEALTHLAKE_LAKE_PATH": str(self.lake),
+            "HEALTHLAKE_LAKE_CATALOG": "sqlite",
+            "HEALTHLAKE_LAKE_FOLDER": str(self.folder / "scratch"),
+        }
         return Emulator(self.folder, PROGRAM, self.template, here)
 
     def assert_done(self, execution, status="passed"):
@@ -90,9 +98,9 @@ class Execution(unittest.TestCase):
         self.assertEqual(execution["status"], "SUCCEEDED", f"{execution.get('cause')}\n{logs}")
         self.assertEqual(json.loads(execution["output"]), {"pipeline_run_id": execution["name"], "status": status})
 
-    def assert_same_as_local(self):
+    def assert_same_as_local(self, lake=None):
         for table, expected in self.expected.items():
-            self.assertEqual(rows(self.lake, table), expected, table)
+            self.assertEqual(rows(lake or self.lake, table), expected, table)
 
     def test_four_shards_make_what_a_run_on_this_machine_makes_and_make_it_once(self):
         with self.aws() as aws:
@@ -110,6 +118,26 @@ class Execution(unittest.TestCase):
             self.assert_done(aws.run("four-shards", **POPULATION))
             self.assertEqual(len(aws.tasks), 7)
         self.assertEqual(pointers(self.lake), committed)
+
+    def test_the_lake_of_the_containers_in_s3_and_glue_is_the_same(self):
+        with account.running(self.folder) as endpoint:
+            account.client(endpoint, "s3").create_bucket(Bucket="lake")
+            # The rest is what the template says: a lake in S3, the catalog `glue`.
+            lake = {
+                **account.KEYS,
+                "HEALTHLAKE_LAKE_PATH": "s3://lake/lake",
+                "HEALTHLAKE_LAKE_FOLDER": str(self.folder / "scratch"),
+                "HEALTHLAKE_S3_ENDPOINT": endpoint,
+                "HEALTHLAKE_CATALOG_URI": endpoint,
+            }
+            with self.aws(lake) as aws:
+                aws.kill("etl", "etl", 1)
+                self.assert_done(aws.run("in-glue", **POPULATION))
+            self.assert_same_as_local({**lake, "HEALTHLAKE_LAKE_CATALOG": "glue"})
+            glue = account.client(endpoint, "glue")
+            person = glue.get_table(DatabaseName="omop", Name="person")["Table"]
+            columns = {column["Name"]: column["Type"] for column in person["StorageDescriptor"]["Columns"]}
+            self.assertEqual((columns["person_id"], columns["birth_datetime"]), ("bigint", "timestamp"))
 
     def test_a_shard_that_fails_twice_is_made_by_the_third_attempt(self):
         with self.aws() as aws:

@@ -25,14 +25,14 @@ pub struct ScorecardArguments {
 
 pub async fn run(global: &Global, config: Config, arguments: ScorecardArguments) -> Result<Outcome> {
     // Without a lake the tests speak for themselves; a lake adds what its checks found.
-    let lake = if config.lake.path.join("catalog.db").exists() { Some(existing_lake(&config).await?) } else { None };
+    let lake = if config.lake_may_exist() { Some(existing_lake(&config).await?) } else { None };
     let card = validator::scorecard(lake.as_ref(), &config.governance, etl::SYNTHETIC)
         .await
         .context("cannot read the lake's results")?;
     let manifest = manifest::of(&config, lake.as_ref(), &card).await?;
     let folder = match (arguments.output, &lake) {
         (Some(folder), _) => Some(folder),
-        (None, Some(_)) => Some(config.lake.path.join("conformance")),
+        (None, Some(_)) => Some(config.folder().join("conformance")),
         (None, None) => None,
     };
     let mut written = None;
