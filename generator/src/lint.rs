@@ -133,8 +133,12 @@ fn attributes_of(library: &Library, needs: &Needs, host: &BTreeSet<Id>) -> Vec<N
             Supplier::Nobody
         }
     };
-    let name = |id: &Id| library.attributes.text(*id).to_owned();
-    sorted(needs.read.difference(&needs.written).map(|id| Need { name: name(id), supplier: supplier(id) }))
+    let name = |id: &Id| library.attributes.text(*id);
+    let is_state =
+        |id: &Id| library.modules.iter().flat_map(|module| &module.states).any(|state| state.name == name(id));
+    let read = needs.read.iter().chain(needs.reasons.difference(&needs.read).filter(|id| !is_state(id)));
+    let foreign = read.filter(|id| !needs.written.contains(id));
+    sorted(foreign.map(|id| Need { name: name(id).into(), supplier: supplier(id) }))
 }
 
 fn sorted(needs: impl Iterator<Item = Need>) -> Vec<Need> {

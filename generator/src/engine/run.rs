@@ -327,7 +327,7 @@ impl<'w> Person<'w> {
     }
 
     /// The latest entry that a state of that name began, in whatever module.
-    fn begun_elsewhere(&self, name: &str) -> Option<u32> {
+    pub(super) fn begun_elsewhere(&self, name: &str) -> Option<u32> {
         let modules = &self.world.library.modules;
         let of_name = self.begun.iter().filter(|((module, state), _)| modules[*module].states[*state].name == name);
         of_name.map(|(_, slot)| *slot).max()

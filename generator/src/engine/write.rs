@@ -405,7 +405,11 @@ impl<'w> Person<'w> {
     fn reason_slot(&self, module: usize, reason: &Reason) -> Option<u32> {
         let slot = match self.attributes[reason.attribute as usize] {
             Value::Entry(entry) => Some(entry.0),
-            _ => reason.state.and_then(|state| self.begun.get(&(module, state)).copied()),
+            _ => match (reason.state, &reason.elsewhere) {
+                (Some(state), _) => self.begun.get(&(module, state)).copied(),
+                (None, Some(name)) => self.begun_elsewhere(name),
+                (None, None) => None,
+            },
         };
         slot.filter(|slot| self.slots[*slot as usize].kind == ActiveKind::Condition)
     }

@@ -15,10 +15,9 @@ use crate::random::{bits_at, stream_key, unit_at};
 use crate::record::Patient;
 
 /// The attributes that the core sets: what modules read and none of them writes.
-pub const HOST_ATTRIBUTES: [&str; 29] = [
+pub const HOST_ATTRIBUTES: [&str; 27] = [
     "C19_FULLY_VACCINATED",
     "RH_NEG",
-    "address",
     "atrial_fibrillation_risk",
     "birth_country",
     "bmi_percentile",
@@ -44,7 +43,6 @@ pub const HOST_ATTRIBUTES: [&str; 29] = [
     "stroke_risk",
     "unemployed",
     "weight_loss_adherence",
-    "zip",
 ];
 
 /// The risks that are worth computing only when a module reads one of them.
@@ -109,11 +107,8 @@ impl HostAttributes {
     pub fn set_at_birth(&self, subject: Subject<'_>, attributes: &mut [Value]) {
         let Subject { population, patient, life, circumstances, .. } = subject;
         let language = population.languages[patient.language].display.to_lowercase();
-        let town = &population.towns[patient.town];
         let mut set = |name: &str, value: Value| self.set(attributes, name, value);
         set("state", population.state_name(patient.town).into());
-        set("zip", town.zip.as_str().into());
-        set("address", format!("{}, {}", patient.street, town.city).as_str().into());
         set("first_language", language.split(" (").next().unwrap_or(&language).into());
         set("education", life.education.into());
         set("income", life.income.into());

@@ -13,7 +13,9 @@ use crate::Error;
 pub struct Needs {
     /// Attributes that it reads.
     pub read: BTreeSet<Id>,
-    /// Of these, named probabilities: a default stands beside them.
+    /// Reasons that are no state of its own: attributes, or states of another module.
+    pub reasons: BTreeSet<Id>,
+    /// Of the attributes, named probabilities: a default stands beside them.
     pub with_default: BTreeSet<Id>,
     /// Attributes that it sets.
     pub written: BTreeSet<Id>,
@@ -158,11 +160,12 @@ impl Binder<'_> {
     pub(super) fn reason(&mut self, fields: &Fields<'_>) -> Result<Option<Reason>, Error> {
         let Some(name) = fields.filled("reason")? else { return Ok(None) };
         let state = self.states.get(name).copied();
-        let attribute = match state {
-            Some(_) => self.library.attributes.intern(name),
-            None => self.read_attribute(name),
-        };
-        Ok(Some(Reason { attribute, state }))
+        let attribute = self.library.attributes.intern(name);
+        let elsewhere = if state.is_none() { Some(name.into()) } else { None };
+        if elsewhere.is_some() {
+            self.needs.reasons.insert(attribute);
+        }
+        Ok(Some(Reason { attribute, state, elsewhere }))
     }
 
     pub(super) fn assign(&mut self, fields: &Fields<'_>) -> Result<Option<Id>, Error> {

@@ -242,6 +242,8 @@ pub struct Reason {
     pub attribute: Id,
     /// The state of that name in the same module.
     pub state: Option<usize>,
+    /// The name, where only another module can have a state of it: a caller or a submodule.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// A MedicationOrder state.

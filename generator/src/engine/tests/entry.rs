@@ -106,6 +106,18 @@ fn an_onset_in_a_submodule_is_diagnosed_at_its_callers_visit() {
 }
 
 #[test]
+fn a_reason_may_be_a_state_of_the_caller() {
+    let inner = json!({"Initial": initial("Do"), "Do": {"type": "Procedure", "codes": code("1"), "reason": "Sick",
+        "direct_transition": "End"}, "End": terminal()});
+    let onset = json!({"type": "ConditionOnset", "codes": code("38341003"), "direct_transition": "Call"});
+    let caller = json!({"Initial": initial("Sick"), "Sick": onset,
+        "Call": {"type": "CallSubmodule", "submodule": "sub/do", "direct_transition": "End"}, "End": terminal()});
+    let world = world(&[("m", caller), ("sub/do", inner)]);
+    let record = lived(&world).finish();
+    assert_eq!(record.procedures[0].reason, Some(record.conditions[0].codes));
+}
+
+#[test]
 fn conditions_and_allergies_share_one_table() {
     let allergy =
         json!({"type": "AllergyOnset", "category": "food", "codes": code("91935009"), "direct_transition": "Ask"});
