@@ -36,6 +36,42 @@ fn a_catalog_that_is_a_server_must_be_named() {
 }
 
 #[test]
+fn lint_tells_what_modules_need() {
+    let folder = Healthlake::new();
+    let guard = |attribute: &str, to: &str| {
+        format!(
+            r#"{{"name": "m", "states": {{"Initial": {{"type": "Guard", "allow": {{"condition_type": "Attribute",
+            "attribute": "{attribute}", "operator": "is nil"}}, "direct_transition": "{to}"}}, "End": {{"type": "Terminal"}}}}}}"#
+        )
+    };
+    folder.file("modules/good.json", guard("smoker", "End"));
+    folder.file("modules/vague.json", guard("nobody_knows", "End"));
+    let ended = folder.call("run", &["generate", "lint", "modules"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("nobody_knows") && ended.stdout.contains("2 of 2 modules load"), "{}", ended.stdout);
+    folder.file("modules/bad.json", guard("smoker", "Edn"));
+    let ended = folder.call("run", &["generate", "lint", "modules"]);
+    assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
+    let expected = "error: module `bad`: state `Initial`: field `direct_transition`: there is no state `Edn`";
+    assert!(ended.stdout.contains(expected) && ended.stdout.contains("2 of 3 modules load"), "{}", ended.stdout);
+    let ended = folder.call("run", &["generate", "lint", "modules", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["modules"][1]["attributes"][0], serde_json::json!({"name": "smoker", "supplier": "host"}));
+    assert_error(&["generate", "lint", "nowhere"], "nowhere");
+    assert_error(&["generate", "--modules", "nowhere"], "nowhere");
+}
+
+#[test]
+fn numbers_of_modules_can_be_overridden() {
+    let folder = Healthlake::new();
+    folder.file("sure.properties", "asthma.json::$['states']['Initial']['nothing'] = 1\n");
+    let ended = folder.call("run", &["generate", "--patients", "1", "--module-overrides", "sure.properties"]);
+    assert_eq!(ended.code, 2);
+    let expected = "field `$['states']['Initial']['nothing']`: there is no number in this place";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn a_run_id_must_be_a_plain_word() {
     let ended = Healthlake::new().call("../x y", &["run", "--patients", "1"]);
     assert_eq!(ended.code, 2);

@@ -150,3 +150,18 @@ pub fn shared(test: &str, path: &str) -> Option<PathBuf> {
     eprintln!("SKIPPED {test}: {} is missing", path.display());
     None
 }
+
+/// The folder into which scripts/install-synthea-modules has put modules of others, or `None`, said aloud.
+pub fn other_modules(test: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).unwrap_or_default();
+    let library = cache.join("healthlake/synthea-modules-1/lib");
+    let pythons = std::fs::read_dir(&library).into_iter().flatten().flatten();
+    let mut folders = pythons.map(|python| python.path().join("site-packages/synthea/resources/modules"));
+    let found = folders.find(|folder| folder.is_dir());
+    if found.is_none() {
+        assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{test} needs {}", library.display());
+        eprintln!("SKIPPED {test}: {} is missing, run scripts/install-synthea-modules", library.display());
+    }
+    found
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::healthlake::{Healthlake, assert_equal_tables};
+use crate::healthlake::{Healthlake, assert_equal_tables, other_modules};
 
 const ALL: [&str; 6] = ["fhir", "omop", "vocabulary", "staging", "marts", "metrics"];
 
@@ -21,6 +21,18 @@ fn assert_proven(summary: &Value) {
     assert!(summary["checks"]["passed"].as_u64().unwrap() > 100);
     assert!(summary["oracle"]["rows"].as_u64().unwrap() > 0);
     assert_eq!(summary["oracle"]["mismatches"], 0);
+}
+
+/// The expected rows agree for disease modules that others wrote as they do for ours.
+#[test]
+fn patients_of_other_modules_are_proven() {
+    let Some(folder) = other_modules("patients_of_other_modules_are_proven") else { return };
+    let folder = folder.to_str().unwrap();
+    let lake = Healthlake::new();
+    let linted = lake.call("run", &["generate", "lint", folder]);
+    assert_eq!(linted.code, 0, "{}", linted.stdout);
+    assert!(linted.stdout.ends_with("256 of 256 modules load\n"), "{}", linted.stdout);
+    assert_proven(&lake.json("others", &["run", "--patients", "10", "--modules", folder]));
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub struct Generate {
     pub state: String,
     pub years_of_history: u32,
     pub modules: PathBuf,
+    pub module_overrides: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]

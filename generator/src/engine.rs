@@ -9,10 +9,14 @@ mod logic;
 mod observation;
 mod person;
 mod run;
+mod unanswered;
 mod write;
 
+#[cfg(test)]
+mod other_modules;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use encounter::discharge_code;
 pub use person::{Value, simulate};
+pub use unanswered::Unanswered;

@@ -25,6 +25,14 @@ pub enum Error {
         /// What is wrong and what was expected.
         message: String,
     },
+    /// A folder of modules holds what no module can be.
+    #[error("`{path}`: {message}")]
+    Folder {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong and what was expected.
+        message: String,
+    },
     /// A built-in table of data is broken.
     #[error("data table `{table}`: {message}")]
     Data {
@@ -33,20 +41,19 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
-    /// A module runs in circles without the time moving on.
-    #[error(
-        "module `{module}` ran more than {budget} states in one step for patient {patient}, last in state `{state}`\n\
-         hint: a loop of the module needs a Delay, a Guard or an Encounter"
-    )]
-    EndlessLoop {
+    /// A module runs in circles, or calls submodules without end.
+    #[error("module `{module}`, state `{state}`: {message} (patient {patient})\nhint: {hint}")]
+    Endless {
         /// The module.
         module: String,
         /// The state that was next.
         state: String,
         /// Index of the patient.
         patient: u64,
-        /// States allowed per step.
-        budget: u32,
+        /// What there was too much of.
+        message: String,
+        /// What a module can do about it.
+        hint: &'static str,
     },
     /// A file or folder could not be read or written.
     #[error("`{path}`: {source}")]

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{ArrayRef, RecordBatch};
 use model::omop::Table;
 
-use crate::engine::simulate;
+use crate::engine::{Unanswered, simulate};
 use crate::manifest::Manifest;
-use crate::module::{built_in, from_folder};
+use crate::module::{Source, built_in, from_folder, read_overrides};
 use crate::moment::{Moment, birthday_months, midnight};
 use crate::output::{NdjsonFile, ParquetFile};
 use crate::sink::fhir::{FhirSink, Lines, TYPES};
@@ -29,11 +29,7 @@ const CHUNK: u64 = 32;
 /// When an option or a module is wrong, or a file cannot be written.
 pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Manifest, Error> {
     options.shard.check()?;
-    let mut modules = built_in();
-    if let Some(folder) = &options.modules {
-        from_folder(folder, &mut modules)?;
-    }
-    let world = World::new(options, &modules)?;
+    let world = World::new(options, &source(options)?)?;
     let concepts = Concepts::new(&world.library.codes);
     let mut output = Output::create(&world)?;
     let patients = options.shard.range(options.patients);
@@ -83,11 +79,26 @@ pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ma
     output.finish(&world, patients.end - patients.start)
 }
 
+/// The modules of a run: ours, those of the caller's folder, and the numbers that an override file replaces.
+pub(crate) fn source(options: &Options) -> Result<Source, Error> {
+    let mut source = built_in();
+    if let Some(folder) = &options.modules {
+        from_folder(folder, &mut source)?;
+    }
+    if let Some(path) = &options.module_overrides {
+        let text = fs::read_to_string(path).map_err(Error::io(path))?;
+        source.overrides = read_overrides(&text)?;
+    }
+    Ok(source)
+}
+
 /// What a piece of the population comes to.
 struct Chunk {
     lines: Lines,
     tables: Vec<(&'static Table, Vec<ArrayRef>)>,
     enforced: BTreeMap<String, u64>,
+    unanswered: BTreeMap<Unanswered, u64>,
+    unwritten: BTreeMap<String, u64>,
     deceased: u64,
 }
 
@@ -96,6 +107,8 @@ impl Chunk {
         let mut fhir = FhirSink::new(world);
         let mut omop = OmopSink::new(world, concepts);
         let mut enforced = BTreeMap::new();
+        let mut unanswered = BTreeMap::new();
+        let mut unwritten = BTreeMap::new();
         let mut deceased = 0;
         let from = history_start(&world.options);
         for index in patients {
@@ -104,11 +117,13 @@ impl Chunk {
             fhir.write(&life.record, &selection);
             omop.write(&life.record, &selection);
             deceased += u64::from(life.record.patient.death.is_some());
-            for (name, count) in life.enforced {
-                *enforced.entry(name).or_default() += count;
-            }
+            let kinds = life.record.unwritten.counts().into_iter().filter(|(_, count)| *count > 0);
+            add(&mut unwritten, kinds.map(|(kind, count)| (kind.into(), count as u64)));
+            add(&mut enforced, life.enforced);
+            add(&mut unanswered, life.unanswered);
         }
-        Ok(Chunk { lines: fhir.lines, tables: omop.builders.finish(), enforced, deceased })
+        let (lines, tables) = (fhir.lines, omop.builders.finish());
+        Ok(Chunk { lines, tables, enforced, unanswered, unwritten, deceased })
     }
 
     fn facilities(world: &World, concepts: &Concepts) -> Chunk {
@@ -116,7 +131,16 @@ impl Chunk {
         let mut omop = OmopSink::new(world, concepts);
         fhir.write_facilities();
         omop.write_facilities();
-        Chunk { lines: fhir.lines, tables: omop.builders.finish(), enforced: BTreeMap::new(), deceased: 0 }
+        let (lines, tables) = (fhir.lines, omop.builders.finish());
+        let (enforced, unanswered, unwritten) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Chunk { lines, tables, enforced, unanswered, unwritten, deceased: 0 }
+    }
+}
+
+/// Adds counts to counts.
+fn add<K: Ord>(sums: &mut BTreeMap<K, u64>, counts: impl IntoIterator<Item = (K, u64)>) {
+    for (key, count) in counts {
+        *sums.entry(key).or_default() += count;
     }
 }
 
@@ -137,6 +161,8 @@ struct Output {
     fhir: Vec<NdjsonFile>,
     omop: BTreeMap<&'static str, ParquetFile>,
     enforced: BTreeMap<String, u64>,
+    unanswered: BTreeMap<Unanswered, u64>,
+    unwritten: BTreeMap<String, u64>,
     deceased: u64,
 }
 
@@ -173,7 +199,8 @@ impl Output {
             let path = folder.join("omop").join(format!("{}{suffix}.parquet", table.name));
             omop.insert(table.name, ParquetFile::create(path, table)?);
         }
-        Ok(Output { folder, suffix, fhir, omop, enforced: BTreeMap::new(), deceased: 0 })
+        let (enforced, unanswered, unwritten) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Output { folder, suffix, fhir, omop, enforced, unanswered, unwritten, deceased: 0 })
     }
 
     fn add(&mut self, chunk: Chunk) -> Result<(), Error> {
@@ -187,9 +214,9 @@ impl Output {
                 file.write(&batch)?;
             }
         }
-        for (name, count) in chunk.enforced {
-            *self.enforced.entry(name).or_default() += count;
-        }
+        add(&mut self.enforced, chunk.enforced);
+        add(&mut self.unanswered, chunk.unanswered);
+        add(&mut self.unwritten, chunk.unwritten);
         self.deceased += chunk.deceased;
         Ok(())
     }
@@ -204,6 +231,8 @@ impl Output {
             rows: BTreeMap::new(),
             files: BTreeMap::new(),
             enforced: self.enforced,
+            unwritten: self.unwritten,
+            unanswered: self.unanswered.iter().map(|(asked, count)| (asked.describe(&world.library), *count)).collect(),
             modules: world.library.hashes.iter().map(|(path, hash)| (path.clone(), format!("{hash:016x}"))).collect(),
         };
         for (name, file) in TYPES.iter().zip(self.fhir) {

@@ -7,6 +7,7 @@ mod error;
 mod facility;
 mod generate;
 mod host;
+mod lint;
 mod manifest;
 mod module;
 mod moment;
@@ -22,5 +23,6 @@ mod world;
 
 pub use error::Error;
 pub use generate::generate;
+pub use lint::{LintReport, LintedModule, Need, Supplier, lint};
 pub use manifest::{File, Manifest};
 pub use options::{DEFAULT_END_DATE, Options, Shard};

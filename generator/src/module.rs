@@ -4,17 +4,29 @@
 mod bind;
 mod distribution;
 mod field;
+mod folder;
+mod limit;
 mod load;
 mod logic;
+mod lookup;
+mod override_file;
 mod read;
+mod read_clinical;
 mod read_condition;
+mod read_transition;
 mod state;
 
 use std::collections::HashMap;
 
+pub use bind::Needs;
 pub use distribution::{Kind as DistributionKind, Unit};
-pub use load::{Source, built_in, from_folder};
+pub use field::Note;
+pub use folder::from_folder;
+pub use limit::{CALL_DEPTH, STATES_PER_LIFE, STATES_PER_STEP};
+pub use load::{Source, built_in};
 pub use logic::{ActiveKind, By, Condition, ConstantValue, DateTest, Operator};
+pub use lookup::{Cell, Key, Lookup};
+pub use override_file::read_overrides;
 pub use state::*;
 
 /// A number that stands for an interned text.
@@ -142,6 +154,8 @@ impl Codes {
 pub struct Module {
     /// Path without `.json`, such as `asthma` or `medication/inhaler`.
     pub path: String,
+    /// Number of its name as a cause of symptoms.
+    pub cause: Id,
     /// States in the order of the file.
     pub states: Vec<State>,
     /// Index of the state named `Initial`.
@@ -159,12 +173,20 @@ pub struct Library {
     pub attributes: Interner,
     /// State names that a PriorState condition asks for.
     pub tracked: Interner,
+    /// Names of Encounter states at which something is diagnosed.
+    pub encounter_states: Interner,
     /// Names of vital signs.
     pub vital_signs: Interner,
     /// Names of symptoms.
     pub symptoms: Interner,
+    /// Causes of symptoms: names of modules, or what a Symptom state says.
+    pub causes: Interner,
     /// Codes.
     pub codes: Codes,
     /// (path, hash of the file's bytes) of every module, for the manifest.
     pub hashes: Vec<(String, u64)>,
+    /// What each module needs, in the order of the modules.
+    pub needs: Vec<Needs>,
+    /// What is odd about them, but no error.
+    pub notes: Vec<Note>,
 }

@@ -31,6 +31,9 @@ pub struct Options {
     /// Folder of further modules; a file of the same path replaces a built-in one.
     #[serde(skip)]
     pub modules: Option<PathBuf>,
+    /// File with numbers that take the place of those in modules.
+    #[serde(skip)]
+    pub module_overrides: Option<PathBuf>,
     /// Folder to write to.
     #[serde(skip)]
     pub output: PathBuf,
@@ -50,6 +53,7 @@ impl Default for Options {
             years_of_history: 10,
             source_id: "synthetic".into(),
             modules: None,
+            module_overrides: None,
             output: PathBuf::from("synthetic"),
             threads: 1,
         }

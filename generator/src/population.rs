@@ -96,6 +96,12 @@ impl Population {
         Ok(population)
     }
 
+    /// The name of the state that a town lies in.
+    pub fn state_name(&self, town: usize) -> &str {
+        let code = &self.towns[town].state;
+        self.states.iter().find(|state| state.code == *code).map_or(code, |state| &state.name)
+    }
+
     /// Chance to die between two birthdays: log-linear between the ages of the table.
     pub fn yearly_death(&self, age: i32, female: bool) -> f64 {
         let age = f64::from(age);

@@ -28,6 +28,11 @@ pub fn bits_at(key: u64, counter: u64) -> u64 {
     mix(key ^ mix(counter.wrapping_mul(GOLDEN).wrapping_add(GOLDEN)))
 }
 
+/// A number in [0, 1): draw `counter` of the stream with that key.
+pub fn unit_at(key: u64, counter: u64) -> f64 {
+    unit(bits_at(key, counter))
+}
+
 /// A standard normal number: draw `counter` of the stream with that key.
 pub fn normal_at(key: u64, counter: u64) -> f64 {
     normal_quantile(open_unit(bits_at(key, counter)))
@@ -62,7 +67,7 @@ impl Stream {
 
     /// A number in [0, 1).
     pub fn unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+        unit(self.bits())
     }
 
     /// A number in [low, high).
@@ -124,9 +129,22 @@ impl rand::TryRng for Stream {
     }
 }
 
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+}
+
 /// A number in (0, 1): the middle of one of 2^53 equal cells.
 fn open_unit(bits: u64) -> f64 {
     ((bits >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
+}
+
+/// Share of a standard normal population below a value (Abramowitz and Stegun 26.2.17; error below 1e-7).
+pub fn normal_share(value: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * value.abs());
+    let terms = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
+    let sum = terms.iter().rev().fold(0.0, |sum, term| (sum + term) * t);
+    let above = sum * exp(-value * value / 2.0) * 0.398_942_280_401_432_7;
+    if value < 0.0 { above } else { 1.0 - above }
 }
 
 const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -333,6 +351,13 @@ mod tests {
         }
         for (count, expected) in seen.into_iter().zip([10_000, 20_000, 70_000]) {
             assert!(count.abs_diff(expected) < 600, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn shares_and_quantiles_are_inverse() {
+        for share in [0.001, 0.05, 0.25, 0.5, 0.9, 0.999] {
+            assert!((normal_share(normal_quantile(share)) - share).abs() < 1e-6, "{share}");
         }
     }
 }

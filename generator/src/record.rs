@@ -2,6 +2,7 @@
 //! zone comes with the patient.
 
 mod selection;
+mod unwritten;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use crate::moment::{Moment, Zone};
 use crate::random;
 
 pub use selection::Selection;
+pub use unwritten::{Administration, CarePlan, Device, ImagingStudy, Series, Supply, Unwritten};
 
 /// The life of one patient as it is written down.
 #[derive(Debug, Default)]
@@ -33,8 +35,8 @@ pub struct Record {
     pub reports: Vec<Report>,
     /// Vaccines given.
     pub immunizations: Vec<Immunization>,
-    /// Care plans: kept for later sinks, not written now.
-    pub care_plans: Vec<CarePlan>,
+    /// What no sink writes.
+    pub unwritten: Unwritten,
 }
 
 /// Demographics.
@@ -50,6 +52,8 @@ pub struct Patient {
     pub birth: NaiveDate,
     /// Moment of death.
     pub death: Option<Moment>,
+    /// What a module says that it was.
+    pub death_cause: Option<Id>,
     /// Zone of the state lived in.
     pub zone: Zone,
     /// Given names.
@@ -227,15 +231,6 @@ pub struct Immunization {
     pub lot: String,
 }
 
-/// A care plan.
-#[derive(Clone, Debug)]
-pub struct CarePlan {
-    /// Start.
-    pub start: Moment,
-    /// End.
-    pub end: Option<Moment>,
-}
-
 impl Patient {
     /// Id of the patient or of the `n`-th entry of a kind: a function of seed, patient, kind and n.
     pub fn id(&self, kind: &str, n: u64) -> Uuid {
@@ -264,9 +259,7 @@ impl Record {
     /// Nothing is later than `last`, and nothing ends before it begins.
     pub(crate) fn put_in_order(&mut self, last: Moment) {
         let end_after = |start: Moment, end: &mut Option<Moment>| {
-            if let Some(end) = end {
-                *end = (*end).min(last).max(start);
-            }
+            *end = end.map(|end| end.min(last).max(start));
         };
         for encounter in &mut self.encounters {
             encounter.start = encounter.start.min(last);
@@ -293,6 +286,7 @@ impl Record {
         self.observations.iter_mut().for_each(|observation| observation.time = observation.time.min(last));
         self.reports.iter_mut().for_each(|report| report.time = report.time.min(last));
         self.immunizations.iter_mut().for_each(|immunization| immunization.time = immunization.time.min(last));
+        self.unwritten.put_in_order(last);
     }
 }
 

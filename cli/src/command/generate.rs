@@ -1,10 +1,12 @@
-//! `healthlake generate`: synthetic patients as files, without a lake.
+//! `healthlake generate`: synthetic patients as files, without a lake; and what a folder of modules needs.
+
+mod lint;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
-use clap::Args;
+use clap::{Args, Subcommand};
 use generator::{Manifest, Shard};
 
 use crate::call::Outcome;
@@ -13,7 +15,10 @@ use crate::global::{Format, Global};
 use crate::{output, progress};
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     pub population: Population,
     /// Generate only shard k of n; the shards together are the whole, byte for byte
@@ -22,6 +27,15 @@ pub struct Arguments {
     /// Folder for fhir/*.ndjson, omop/*.parquet and manifest.json [default: <lake>/synthetic]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell what each module of a folder needs, who supplies it, and what is wrong with it
+    Lint {
+        /// Folder with Generic Module Framework modules
+        folder: PathBuf,
+    },
 }
 
 /// What describes a population; the same values give the same bytes.
@@ -45,6 +59,9 @@ pub struct Population {
     /// Folder with Generic Module Framework modules that add to or replace ours
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
+    /// File of lines `file.json::JSONPath=number` that replace numbers of modules
+    #[arg(long, value_name = "FILE")]
+    pub module_overrides: Option<PathBuf>,
 }
 
 impl Population {
@@ -56,6 +73,7 @@ impl Population {
             || self.state.is_some()
             || self.years_of_history.is_some()
             || self.modules.is_some()
+            || self.module_overrides.is_some()
     }
 
     /// Lets the given values take precedence over the settings.
@@ -71,10 +89,16 @@ impl Population {
         if let Some(modules) = self.modules {
             settings.modules = modules;
         }
+        if let Some(overrides) = self.module_overrides {
+            settings.module_overrides = overrides;
+        }
     }
 }
 
 pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
+    if let Some(Command::Lint { folder }) = arguments.command {
+        return lint::run(global, &folder);
+    }
     arguments.population.apply(&mut config);
     let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
     let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
@@ -105,7 +129,8 @@ pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<M
         state: Some(settings.state.clone()).filter(|state| !state.is_empty()),
         years_of_history: settings.years_of_history,
         source_id: super::etl::source_id(config, super::etl::SYNTHETIC),
-        modules: Some(settings.modules.clone()).filter(|folder| !folder.as_os_str().is_empty()),
+        modules: given(&settings.modules),
+        module_overrides: given(&settings.module_overrides),
         output: output_folder.to_owned(),
         threads: config.threads(),
     };
@@ -113,4 +138,9 @@ pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<M
     let manifest = generator::generate(&options, &|patients| bar.set_position(patients));
     bar.finish_and_clear();
     manifest.with_context(|| format!("cannot generate patients into `{}`", output_folder.display()))
+}
+
+/// A path of the settings, where an empty one is none.
+fn given(path: &Path) -> Option<PathBuf> {
+    Some(path.to_owned()).filter(|path| !path.as_os_str().is_empty())
 }

@@ -39,8 +39,12 @@ impl Person<'_> {
             let reason = encounter.reason.as_ref().and_then(|reason| self.reason_codes(state.0, reason));
             self.open_encounter(Some(cursor), encounter.class, codes, reason, now);
         }
-        self.cursors[cursor].encounter_state = Some(state);
-        self.diagnose(cursor, state, now);
+        let library = &self.world.library;
+        let name = library.encounter_states.get(&library.modules[state.0].states[state.1].name);
+        self.cursors[cursor].encounter_state = name;
+        if let Some(name) = name {
+            self.diagnose(cursor, name, now);
+        }
         true
     }
 
@@ -115,7 +119,7 @@ impl Person<'_> {
         reason: Option<Id>,
         time: Moment,
     ) -> u32 {
-        let start = self.time_of_day(class, time);
+        let start = self.time_of_day(owner, class, time);
         let town = self.patient.town;
         let hospital = matches!(
             class,
@@ -159,7 +163,7 @@ impl Person<'_> {
             EncounterClass::Inpatient | EncounterClass::Hospice | EncounterClass::SkilledNursing => (1_200, 4_200),
             EncounterClass::Ambulatory | EncounterClass::Outpatient => (15, 45),
         };
-        let minutes = (shortest + self.host_stream.below(longest - shortest + 1)) as Moment;
+        let minutes = (shortest + self.visit_stream(open.owner).below(longest - shortest + 1)) as Moment;
         let latest = self.latest_written();
         let encounter = &mut self.record.encounters[open.encounter as usize];
         let end = (encounter.start + minutes * MINUTE).max(time + open.shift);
@@ -189,9 +193,9 @@ impl Person<'_> {
 
     /// Office hours for appointments; any hour for the rest. Never before the moment itself, and never during the
     /// visit before.
-    fn time_of_day(&mut self, class: EncounterClass, time: Moment) -> Moment {
+    fn time_of_day(&mut self, owner: Option<usize>, class: EncounterClass, time: Moment) -> Moment {
         let day = time - time.rem_euclid(DAY);
-        let quarter = self.host_stream.below(96) as Moment;
+        let quarter = self.visit_stream(owner).below(96) as Moment;
         let appointment = !matches!(
             class,
             EncounterClass::Emergency
@@ -215,7 +219,7 @@ impl Person<'_> {
     }
 
     fn address_largest_cause(&mut self) {
-        let mut largest: Option<(usize, f64)> = None;
+        let mut largest: Option<(Id, f64)> = None;
         for symptom in &self.symptoms {
             let total: f64 = self
                 .symptoms

@@ -3,10 +3,14 @@
 use chrono::Datelike;
 
 use super::person::{Person, Value};
+use super::unanswered::Question;
 use crate::host::socioeconomic_category;
-use crate::module::{ActiveKind, By, Condition, ConstantValue, DateTest, Id, Operator, Unit};
+use crate::module::{ActiveKind, By, Cell, Condition, ConstantValue, DateTest, Id, Key, Lookup, Operator, Unit};
 use crate::moment::{Moment, age_months, age_years, birthday_months, date};
 use crate::record::ObservationValue;
+
+/// Nobody becomes that old: 200 years.
+const OLDEST_MONTHS: f64 = 2_400.0;
 
 impl Person<'_> {
     pub(super) fn holds(&self, cursor: usize, condition: &Condition, time: Moment) -> bool {
@@ -39,9 +43,10 @@ impl Person<'_> {
                     By::Codes(lists) => {
                         lists.iter().find_map(|list| self.latest.get(&self.world.library.codes.text_id(*list)))
                     }
-                    By::Attribute(_) | By::State(_) => None,
+                    // An observation is not held by an attribute.
+                    By::Attribute(_) | By::State(_) | By::StateElsewhere(_) => None,
                 };
-                self.observation_holds(latest, *operator, operand.as_ref())
+                self.observation_holds(cursor, latest, *operator, operand.as_ref())
             }
             Condition::VitalSign(sign, operator, value) => operator.numbers(self.vital_sign(*sign, time), *value),
             Condition::Active(kind, by) => self.is_active(*kind, by),
@@ -49,7 +54,7 @@ impl Person<'_> {
                 self.has_visited(cursor, *name, *since, within.map(|span| time - span))
             }
             Condition::Attribute(attribute, operator, operand) => {
-                self.compare(&self.attributes[*attribute as usize], *operator, operand.as_ref())
+                self.compare(cursor, &self.attributes[*attribute as usize], *operator, operand.as_ref())
             }
             Condition::And(all) => all.iter().all(|one| self.holds(cursor, one, time)),
             Condition::Or(all) => all.iter().any(|one| self.holds(cursor, one, time)),
@@ -64,7 +69,10 @@ impl Person<'_> {
         match condition {
             Condition::Age(Operator::GreaterOrEqual, quantity, unit) => {
                 let months = if *unit == Unit::Months { *quantity } else { quantity * 12.0 };
-                birthday_months(self.patient.birth, months.floor() as i32)
+                match months {
+                    months if months > OLDEST_MONTHS => Moment::MAX,
+                    months => birthday_months(self.patient.birth, months.max(0.0).floor() as i32),
+                }
             }
             Condition::False => Moment::MAX,
             _ => Moment::MIN,
@@ -72,7 +80,7 @@ impl Person<'_> {
     }
 
     /// A comparison with what is absent is false, whatever the operator; only the nil tests see absence.
-    fn compare(&self, value: &Value, operator: Operator, operand: Option<&ConstantValue>) -> bool {
+    fn compare(&self, cursor: usize, value: &Value, operator: Operator, operand: Option<&ConstantValue>) -> bool {
         match operator {
             Operator::IsNil => return *value == Value::Nil,
             Operator::IsNotNil => return *value != Value::Nil,
@@ -98,7 +106,11 @@ impl Person<'_> {
                 let first = codes.lists()[self.slots[entry.0 as usize].codes as usize][0];
                 self.same_code(first, *right, operator)
             }
-            _ => false,
+            (Value::Nil, _) => false,
+            _ => {
+                self.leave_unanswered(cursor, Question::Comparison);
+                false
+            }
         }
     }
 
@@ -111,6 +123,7 @@ impl Person<'_> {
     /// An observation that was never made compares as absent.
     fn observation_holds(
         &self,
+        cursor: usize,
         latest: Option<&ObservationValue>,
         operator: Operator,
         operand: Option<&ConstantValue>,
@@ -121,7 +134,10 @@ impl Person<'_> {
             Some(ObservationValue::Code(code)) => Value::Code(*code),
             Some(ObservationValue::Text(text)) => Value::Text(text.as_str().into()),
         };
-        self.compare(&value, operator, operand)
+        if value == Value::Nil && !matches!(operator, Operator::IsNil | Operator::IsNotNil) {
+            self.leave_unanswered(cursor, Question::Observation);
+        }
+        self.compare(cursor, &value, operator, operand)
     }
 
     fn is_active(&self, kind: ActiveKind, by: &By) -> bool {
@@ -131,17 +147,56 @@ impl Person<'_> {
                 _ => false,
             },
             By::Codes(lists) => self.active_slot(kind, lists).is_some(),
-            By::State(_) => false,
+            By::State(_) | By::StateElsewhere(_) => false,
         }
     }
 
-    /// The active entry whose first code has the text of one of these.
+    /// The active entry whose first code has the text of one of these. Conditions and allergies share one table.
     pub(super) fn active_slot(&self, kind: ActiveKind, lists: &[Id]) -> Option<u32> {
         let codes = &self.world.library.codes;
+        let table = |kind| if kind == ActiveKind::Allergy { ActiveKind::Condition } else { kind };
         self.active.iter().copied().find(|slot| {
             let slot = &self.slots[*slot as usize];
-            slot.kind == kind && lists.iter().any(|list| codes.text_id(*list) == codes.text_id(slot.codes))
+            table(slot.kind) == table(kind)
+                && lists.iter().any(|list| codes.text_id(*list) == codes.text_id(slot.codes))
         })
+    }
+
+    /// The chances of a lookup: those of the first row that fits, or the defaults.
+    pub(super) fn shares_of<'l>(&self, cursor: usize, lookup: &'l Lookup, time: Moment) -> &'l [f64] {
+        let row = lookup
+            .rows
+            .iter()
+            .find(|row| lookup.keys.iter().zip(&row.cells).all(|(key, cell)| self.fits(*key, cell, time)));
+        if row.is_none() && lookup.keys.iter().any(|key| self.lacks(*key)) {
+            self.leave_unanswered(cursor, Question::LookupKey);
+        }
+        row.map_or(&lookup.defaults, |row| &row.shares)
+    }
+
+    fn fits(&self, key: Key, cell: &Cell, time: Moment) -> bool {
+        let within = |value: i64| matches!(cell, Cell::Range(low, high) if (*low..=*high).contains(&value));
+        let says = |text: &str| matches!(cell, Cell::Text(cell) if cell.eq_ignore_ascii_case(text));
+        match key {
+            Key::Age => within(i64::from(age_years(self.patient.birth, time))),
+            Key::Time => within(time),
+            Key::Gender => says(if self.patient.female { "F" } else { "M" }),
+            Key::Race => self.patient.races.iter().any(|row| says(&self.world.population.races[*row].word)),
+            Key::Ethnicity => says(if self.patient.hispanic { "hispanic" } else { "nonhispanic" }),
+            Key::State => says(self.world.population.state_name(self.patient.town)),
+            Key::Attribute(attribute) => match &self.attributes[attribute as usize] {
+                Value::Nil => false,
+                Value::Number(number) => cell.is_number(*number),
+                Value::Bool(flag) => says(if *flag { "true" } else { "false" }),
+                Value::Text(text) => *cell == Cell::Text(text.as_ref().into()),
+                Value::Code(code) => says(&self.world.library.codes.code(*code).code),
+                Value::Entry(entry) => says(&self.world.library.codes.first(self.slots[entry.0 as usize].codes).code),
+            },
+        }
+    }
+
+    fn lacks(&self, key: Key) -> bool {
+        matches!(key, Key::Attribute(attribute) if self.attributes[attribute as usize] == Value::Nil)
     }
 
     /// The latest visit is more recent than the one to `since`, and was not over when the window began.

@@ -19,7 +19,7 @@ impl Person<'_> {
         observation: &Observation,
         now: Moment,
     ) -> Option<u32> {
-        let value = self.value(module, observation, now)?;
+        let value = self.value(cursor, module, observation, now)?;
         if !self.allowed(observation.codes, now) {
             return None;
         }
@@ -52,7 +52,7 @@ impl Person<'_> {
     ) {
         let mut values = Vec::with_capacity(components.len());
         for component in components {
-            let Some(value) = self.value(module, component, now) else { continue };
+            let Some(value) = self.value(cursor, module, component, now) else { continue };
             self.latest.insert(self.world.library.codes.text_id(component.codes), value.clone());
             values.push((component.codes, value));
         }
@@ -86,8 +86,15 @@ impl Person<'_> {
     }
 
     /// The value of an observation; none when it takes an attribute that is not set.
-    fn value(&mut self, module: usize, observation: &Observation, now: Moment) -> Option<ObservationValue> {
+    fn value(
+        &mut self,
+        cursor: usize,
+        module: usize,
+        observation: &Observation,
+        now: Moment,
+    ) -> Option<ObservationValue> {
         let number = match &observation.value {
+            Source::Unsupported => return None,
             Source::Code(code) => return Some(ObservationValue::Code(*code)),
             Source::Text(text) => return Some(ObservationValue::Text(text.clone())),
             Source::Attribute(attribute) => match &self.attributes[*attribute as usize] {
@@ -108,12 +115,12 @@ impl Person<'_> {
             Source::Drawn(distribution) => {
                 let decimals = decimals(&distribution.kind);
                 let draw = |stream: &mut Stream| round(distribution.draw(stream), decimals);
-                let mut value = draw(self.stream(module));
+                let mut value = draw(self.stream(cursor, module));
                 if let Some((low, high)) = self.world.constraints.range(observation.codes, observation.unit.as_deref())
                 {
                     let mut left = REDRAWS;
                     while !(low..=high).contains(&value) && left > 0 {
-                        value = draw(self.stream(module));
+                        value = draw(self.stream(cursor, module));
                         left -= 1;
                     }
                     if left < REDRAWS {

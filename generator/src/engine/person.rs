@@ -1,10 +1,12 @@
 //! The state of one life, and its weekly steps.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::unanswered::Unanswered;
 use crate::Error;
-use crate::host::Latent;
+use crate::host::{Circumstances, HostAttributes, Latent, Subject, covid_vaccination};
 use crate::module::{ActiveKind, Allergy, Id};
 use crate::moment::{DAY, Moment, WEEK, age_exact, age_years, birthday_months, midnight};
 use crate::population::Life;
@@ -41,6 +43,8 @@ pub struct Simulated {
     pub record: Record,
     /// How often each constraint had to be enforced.
     pub enforced: BTreeMap<String, u64>,
+    /// How often a state of a module asked for what cannot be answered.
+    pub unanswered: BTreeMap<Unanswered, u64>,
 }
 
 /// Something that began.
@@ -56,8 +60,8 @@ pub(super) struct Slot {
 /// Something that is not diagnosed yet.
 #[derive(Debug)]
 pub(super) struct Pending<'w> {
-    pub module: usize,
-    pub target: usize,
+    pub cursor: usize,
+    pub target: Id,
     pub slot: u32,
     pub onset: Moment,
     pub allergy: Option<&'w Allergy>,
@@ -75,8 +79,14 @@ pub(super) struct Cursor {
     pub in_wellness: Option<u32>,
     /// The last one that it has used.
     pub used_wellness: Option<u32>,
-    /// The Encounter state (module, state) of the visit that it is in.
-    pub encounter_state: Option<(usize, usize)>,
+    /// The name of the Encounter state of the visit that it is in, where something is diagnosed at states of that name.
+    pub encounter_state: Option<Id>,
+    /// States run in the whole life.
+    pub states_run: u64,
+    /// Draws of the module, and of each submodule in its service.
+    pub streams: Vec<(usize, Stream)>,
+    /// Draws about its visits: times of day, lots, severities.
+    pub visit_stream: Option<Stream>,
 }
 
 /// A module or submodule that is being run.
@@ -111,7 +121,7 @@ pub(super) struct Open {
 #[derive(Debug)]
 pub(super) struct Symptom {
     pub symptom: Id,
-    pub cause: usize,
+    pub cause: Id,
     pub strength: f64,
     pub addressed: bool,
 }
@@ -131,14 +141,17 @@ pub(super) struct Person<'w> {
     pub patient: Patient,
     pub life: Life,
     pub latent: Latent,
+    pub circumstances: Circumstances,
+    pub covid_vaccination: Option<Moment>,
     pub end: Moment,
     pub death: Option<Moment>,
     pub death_by_module: bool,
+    /// What is written as the cause of death.
+    pub death_cause: Option<Id>,
     pub attributes: Vec<Value>,
     pub vital_signs: Vec<Option<f64>>,
     pub cursors: Vec<Cursor>,
-    pub streams: Vec<Option<Stream>>,
-    /// Draws of the host: times of day, lots, severities.
+    /// Draws of the host: times of day.
     pub host_stream: Stream,
     pub slots: Vec<Slot>,
     pub active: Vec<u32>,
@@ -152,6 +165,8 @@ pub(super) struct Person<'w> {
     pub last_end: Moment,
     pub record: Record,
     pub enforced: BTreeMap<String, u64>,
+    /// Conditions are decided without changing anything else.
+    pub unanswered: RefCell<BTreeMap<Unanswered, u64>>,
     /// States in the order of their entry, with the moment.
     #[cfg(test)]
     pub trace: Vec<(String, Moment)>,
@@ -165,13 +180,38 @@ pub fn simulate(world: &World, index: u64) -> Result<Simulated, Error> {
     let (patient, life) = world.population.person(&world.options, index);
     let mut person = Person::new(world, patient, life);
     person.live()?;
-    Ok(Simulated { record: person.finish(), enforced: person.enforced })
+    Ok(Simulated { record: person.finish(), enforced: person.enforced, unanswered: person.unanswered.into_inner() })
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value::Bool(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Value {
+        Value::Number(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Value {
+        Value::Text(value.into())
+    }
+}
+
+impl From<Option<f64>> for Value {
+    fn from(value: Option<f64>) -> Value {
+        value.map_or(Value::Nil, Value::Number)
+    }
 }
 
 impl<'w> Person<'w> {
     pub(super) fn new(world: &'w World, mut patient: Patient, life: Life) -> Person<'w> {
-        let mut attributes = vec![Value::Nil; world.library.attributes.len()];
-        world.host_attributes.set_at_birth(&world.population, &patient, &life, &mut attributes);
+        let race = patient.races.first().map_or("", |row| world.population.races[*row].word.as_str());
+        let circumstances = Circumstances::new(&patient, &life, race);
+        let latent = world.vital_signs.latent(patient.seed, patient.index);
         let birth = midnight(patient.birth);
         let mut host_stream = Stream::new(patient.seed, patient.index, "host");
         let of_town = patient.town * crate::facility::PRACTITIONERS_PER_TOWN;
@@ -188,17 +228,22 @@ impl<'w> Person<'w> {
                 in_wellness: None,
                 used_wellness: None,
                 encounter_state: None,
+                states_run: 0,
+                streams: Vec::new(),
+                visit_stream: None,
             })
             .collect();
-        Person {
-            latent: world.vital_signs.latent(patient.seed, patient.index),
+        let mut person = Person {
+            latent,
+            circumstances,
+            covid_vaccination: covid_vaccination(&patient),
             end: midnight(world.options.end_date),
             death: life.death,
             death_by_module: false,
-            attributes,
+            death_cause: None,
+            attributes: vec![Value::Nil; world.library.attributes.len()],
             vital_signs: vec![None; world.library.vital_signs.len()],
             cursors,
-            streams: vec![None; world.library.modules.len()],
             host_stream,
             slots: Vec::new(),
             active: Vec::new(),
@@ -211,12 +256,15 @@ impl<'w> Person<'w> {
             last_end: birth,
             record: Record { patient: patient.clone(), ..Record::default() },
             enforced: BTreeMap::new(),
+            unanswered: RefCell::default(),
             #[cfg(test)]
             trace: Vec::new(),
             world,
             patient,
             life,
-        }
+        };
+        person.tell_host(|host, subject, attributes| host.set_at_birth(subject, attributes));
+        person
     }
 
     /// Lives from birth to death or to the end of the simulation.
@@ -243,6 +291,7 @@ impl<'w> Person<'w> {
     }
 
     pub(super) fn step(&mut self, time: Moment) -> Result<(), Error> {
+        self.world.host_attributes.set_at_step(self.death, self.covid_vaccination, time, &mut self.attributes);
         self.open_due_visit(time);
         for cursor in 0..self.cursors.len() {
             if self.cursors[cursor].wake <= time {
@@ -255,19 +304,54 @@ impl<'w> Person<'w> {
 
     fn have_birthday(&mut self, time: Moment) {
         let age = age_exact(self.patient.birth, time);
-        self.world.host_attributes.set_at_birthday(&self.world.population, &self.life, age, &mut self.attributes);
+        self.tell_host(|host, subject, attributes| host.set_at_birthday(subject, time, attributes));
         self.world.risks.set(&self.latent, age, self.patient.female, &mut self.attributes);
+    }
+
+    fn tell_host(&mut self, set: impl FnOnce(&HostAttributes, Subject<'_>, &mut [Value])) {
+        let subject = Subject {
+            population: &self.world.population,
+            vital_signs: &self.world.vital_signs,
+            patient: &self.patient,
+            life: &self.life,
+            latent: &self.latent,
+            circumstances: &self.circumstances,
+        };
+        set(&self.world.host_attributes, subject, &mut self.attributes);
     }
 
     pub(super) fn alive(&self, time: Moment) -> bool {
         self.death.is_none_or(|death| time < death)
     }
 
-    pub(super) fn stream(&mut self, module: usize) -> &mut Stream {
+    /// The draws of a module in the service of a cursor. A submodule draws apart for each module that calls it, so that
+    /// no other caller changes what it does here.
+    pub(super) fn stream(&mut self, cursor: usize, module: usize) -> &mut Stream {
         let world = self.world;
-        self.streams[module].get_or_insert_with(|| {
-            let name = format!("module/{}", world.library.modules[module].path);
-            Stream::new(world.options.seed, self.patient.index, &name)
+        let Cursor { streams, frames, .. } = &mut self.cursors[cursor];
+        let known = streams.iter().position(|(known, _)| *known == module);
+        let place = known.unwrap_or_else(|| {
+            let path = |module: usize| &world.library.modules[module].path;
+            let own = frames.first().map_or(module, |frame| frame.module);
+            let name = if own == module {
+                format!("module/{}", path(module))
+            } else {
+                format!("module/{} calls {}", path(own), path(module))
+            };
+            streams.push((module, Stream::new(world.options.seed, self.patient.index, &name)));
+            streams.len() - 1
+        });
+        &mut streams[place].1
+    }
+
+    /// Draws about a visit: those of the module that opened it, or of the host.
+    pub(super) fn visit_stream(&mut self, owner: Option<usize>) -> &mut Stream {
+        let Some(owner) = owner else { return &mut self.host_stream };
+        let world = self.world;
+        let Cursor { visit_stream, frames, .. } = &mut self.cursors[owner];
+        visit_stream.get_or_insert_with(|| {
+            let path = frames.first().map_or("", |frame| &world.library.modules[frame.module].path);
+            Stream::new(world.options.seed, self.patient.index, &format!("visit/{path}"))
         })
     }
 

@@ -2,14 +2,11 @@
 
 use super::person::{Frame, Person, Value, Visit};
 use crate::Error;
-use crate::module::{By, ConstantValue, Kind, Share, Transition, ValueSource};
+use crate::module::{
+    ActiveKind, By, CALL_DEPTH, ConstantValue, Kind, STATES_PER_LIFE, STATES_PER_STEP, Share, Transition, ValueSource,
+};
 use crate::moment::Moment;
 use crate::random::Stream;
-
-/// States that one module may run in one step.
-const BUDGET: u32 = 10_000;
-/// Submodules inside submodules.
-const DEEPEST: usize = 32;
 
 /// What became of a state.
 enum Outcome {
@@ -24,15 +21,19 @@ enum Outcome {
 }
 
 impl<'w> Person<'w> {
-    /// Runs a module at a moment of the grid. Where a state ended earlier, what follows runs at that earlier moment until
-    /// it blocks, and is then asked once more at the moment it was called for.
+    /// Runs a module at a moment of the grid. Where a state ended earlier, what follows runs at that earlier moment
+    /// until it blocks, and is then asked once more at the moment it was called for.
     pub(super) fn run(&mut self, cursor: usize, time: Moment) -> Result<(), Error> {
         let mut now = time;
         let mut later = Vec::new();
-        for _ in 0..BUDGET {
+        for _ in 0..STATES_PER_STEP {
             if !self.alive(now) {
                 self.cursors[cursor].wake = Moment::MAX;
                 return Ok(());
+            }
+            self.cursors[cursor].states_run += 1;
+            if self.cursors[cursor].states_run > STATES_PER_LIFE {
+                return Err(self.endless(cursor, format!("has run {STATES_PER_LIFE} states in one life")));
             }
             match self.run_state(cursor, now) {
                 Outcome::Exit(exited) => {
@@ -50,8 +51,8 @@ impl<'w> Person<'w> {
                     }
                 },
                 Outcome::Call(module) => {
-                    if self.cursors[cursor].frames.len() == DEEPEST {
-                        return Err(self.endless(cursor));
+                    if self.cursors[cursor].frames.len() == CALL_DEPTH {
+                        return Err(self.endless(cursor, format!("calls submodules more than {CALL_DEPTH} deep")));
                     }
                     let initial = self.world.library.modules[module].initial;
                     self.cursors[cursor].frames.push(Frame::new(module, initial, now));
@@ -66,16 +67,17 @@ impl<'w> Person<'w> {
                 }
             }
         }
-        Err(self.endless(cursor))
+        Err(self.endless(cursor, format!("has run {STATES_PER_STEP} states in one step")))
     }
 
-    fn endless(&self, cursor: usize) -> Error {
+    fn endless(&self, cursor: usize, message: String) -> Error {
         let frame = self.cursors[cursor].frames.last();
         let (module, state) = frame.map_or(("", ""), |frame| {
             let module = &self.world.library.modules[frame.module];
             (module.path.as_str(), module.states[frame.state].name.as_str())
         });
-        Error::EndlessLoop { module: module.into(), state: state.into(), patient: self.patient.index, budget: BUDGET }
+        let hint = "a loop of states needs a Delay, a Guard or an Encounter, and a chain of submodules an end";
+        Error::Endless { module: module.into(), state: state.into(), patient: self.patient.index, message, hint }
     }
 
     fn finish_module(&mut self, cursor: usize, now: Moment) {
@@ -143,7 +145,15 @@ impl<'w> Person<'w> {
         match transition {
             Transition::None => self.cursors[cursor].frames.last().map_or(0, |frame| frame.state),
             Transition::Direct(next) => *next,
-            Transition::Distributed(shares) => self.choose(module, shares),
+            Transition::Distributed(shares) => self.choose(cursor, module, shares),
+            Transition::Lookup(lookup) => {
+                let shares = self.shares_of(cursor, lookup, time);
+                self.choose_by(cursor, module, lookup.targets.iter().copied().zip(shares.iter().copied()))
+            }
+            Transition::TypeOfCare { ambulatory, emergency, telemedicine } => {
+                let shares = type_of_care(time);
+                self.choose_by(cursor, module, [*ambulatory, *emergency, *telemedicine].into_iter().zip(shares))
+            }
             Transition::Conditional(branches) => {
                 let matching = branches.iter().find(|(condition, _)| {
                     condition.as_ref().is_none_or(|condition| self.holds(cursor, condition, time))
@@ -155,16 +165,16 @@ impl<'w> Person<'w> {
                     condition.as_ref().is_none_or(|condition| self.holds(cursor, condition, time))
                 });
                 let (_, shares) = matching.unwrap_or(&branches[branches.len() - 1]);
-                self.choose(module, shares)
+                self.choose(cursor, module, shares)
             }
         }
     }
 
-    fn choose(&mut self, module: usize, shares: &[(Share, usize)]) -> usize {
+    fn choose(&mut self, cursor: usize, module: usize, shares: &[(Share, usize)]) -> usize {
         if let [(_, only)] = shares {
             return *only;
         }
-        let mut rest = self.stream(module).unit();
+        let mut rest = self.stream(cursor, module).unit();
         for (share, next) in shares {
             let probability = match share {
                 Share::Fixed(probability) => *probability,
@@ -179,6 +189,19 @@ impl<'w> Person<'w> {
             rest -= probability;
         }
         shares[shares.len() - 1].1
+    }
+
+    fn choose_by(&mut self, cursor: usize, module: usize, shares: impl Iterator<Item = (usize, f64)>) -> usize {
+        let mut rest = self.stream(cursor, module).unit();
+        let mut last = 0;
+        for (next, probability) in shares {
+            if rest < probability {
+                return next;
+            }
+            rest -= probability;
+            last = next;
+        }
+        last
     }
 
     fn run_state(&mut self, cursor: usize, now: Moment) -> Outcome {
@@ -198,7 +221,9 @@ impl<'w> Person<'w> {
                 let value = match source {
                     None => Value::Nil,
                     Some(ValueSource::Constant(value)) => literal(value),
-                    Some(ValueSource::Drawn(distribution)) => Value::Number(distribution.draw(self.stream(module))),
+                    Some(ValueSource::Drawn(distribution)) => {
+                        Value::Number(distribution.draw(self.stream(cursor, module)))
+                    }
                     Some(ValueSource::Attribute(other)) => self.attributes[*other as usize].clone(),
                 };
                 self.attributes[*attribute as usize] = value;
@@ -223,15 +248,20 @@ impl<'w> Person<'w> {
             }
             Kind::ConditionOnset(onset) => self.begin_condition(cursor, (module, index), onset, now),
             Kind::AllergyOnset(onset, allergy) => self.begin_allergy(cursor, (module, index), onset, allergy, now),
-            Kind::CarePlanStart(onset) => self.begin_care_plan((module, index), onset, now),
-            Kind::ConditionEnd(by) | Kind::AllergyEnd(by) | Kind::MedicationEnd(by) | Kind::CarePlanEnd(by) => {
-                self.end_entry(cursor, module, index, by, now);
-            }
+            Kind::CarePlanStart(plan) => self.begin_care_plan(cursor, (module, index), plan, now),
+            Kind::ConditionEnd(by) => self.end_entry(cursor, module, ActiveKind::Condition, by, now),
+            Kind::AllergyEnd(by) => self.end_entry(cursor, module, ActiveKind::Allergy, by, now),
+            Kind::MedicationEnd(by) => self.end_entry(cursor, module, ActiveKind::Medication, by, now),
+            Kind::CarePlanEnd(by) => self.end_entry(cursor, module, ActiveKind::CarePlan, by, now),
+            Kind::DeviceEnd(by) => self.end_entry(cursor, module, ActiveKind::Device, by, now),
+            Kind::Device { codes, assign } => self.begin_device(cursor, (module, index), *codes, *assign, now),
+            Kind::SupplyList(supplies) => self.supply(cursor, supplies, now),
+            Kind::ImagingStudy(study) => self.take_pictures(cursor, module, study, now),
             Kind::MedicationOrder(order) => self.order_medication(cursor, (module, index), order, now),
             Kind::Procedure { codes, duration, reason, assign } => {
                 let begun = self.cursors[cursor].frames.last().is_some_and(|frame| frame.expiry.is_some());
                 if !begun {
-                    let span = duration.as_ref().map_or(0, |duration| duration.draw_span(self.stream(module)));
+                    let span = duration.as_ref().map_or(0, |duration| duration.draw_span(self.stream(cursor, module)));
                     self.do_procedure(cursor, module, *codes, reason.as_ref(), *assign, now, span);
                     if let Some(frame) = self.cursors[cursor].frames.last_mut() {
                         frame.expiry = Some(now + span);
@@ -249,20 +279,22 @@ impl<'w> Person<'w> {
                 self.report(cursor, module, *codes, observations, now);
             }
             Kind::Vaccine(codes) => self.vaccinate(cursor, *codes, now),
-            Kind::Symptom { symptom, probability, strength } => {
-                let stream = self.stream(module);
+            Kind::Symptom { symptom, cause, probability, strength } => {
+                let stream = self.stream(cursor, module);
                 if stream.chance(*probability) {
                     let strength = strength.draw(stream).trunc().clamp(0.0, 100.0);
-                    self.have_symptom(cursor, *symptom, strength);
+                    let cause = cause.unwrap_or_else(|| self.own_cause(cursor));
+                    self.have_symptom(cause, *symptom, strength);
                 }
             }
             Kind::VitalSign(sign, distribution) => {
-                let value = distribution.draw(self.stream(module));
+                let value = distribution.draw(self.stream(cursor, module));
                 self.vital_signs[*sign as usize] = Some(value);
             }
-            Kind::Death(after) => {
-                let span = after.as_ref().map_or(0, |after| after.draw_span(self.stream(module)));
-                self.die(now + span);
+            Kind::Death(after, cause) => {
+                let span = after.as_ref().map_or(0, |after| after.draw_span(self.stream(cursor, module)));
+                let cause = cause.as_ref().and_then(|cause| self.cause_of_death(module, cause));
+                self.die(now + span, cause);
             }
         }
         Outcome::Exit(now)
@@ -275,7 +307,7 @@ impl<'w> Person<'w> {
         let expiry = match frame.expiry {
             Some(expiry) => expiry,
             None => {
-                let expiry = entered.saturating_add(draw(self.stream(module)));
+                let expiry = entered.saturating_add(draw(self.stream(cursor, module)));
                 if let Some(frame) = self.cursors[cursor].frames.last_mut() {
                     frame.expiry = Some(expiry);
                 }
@@ -289,15 +321,22 @@ impl<'w> Person<'w> {
         }
     }
 
-    fn end_entry(&mut self, cursor: usize, module: usize, state: usize, by: &By, now: Moment) {
-        let kind = match self.world.library.modules[module].states[state].kind {
-            Kind::ConditionEnd(_) => crate::module::ActiveKind::Condition,
-            Kind::AllergyEnd(_) => crate::module::ActiveKind::Allergy,
-            Kind::MedicationEnd(_) => crate::module::ActiveKind::Medication,
-            _ => crate::module::ActiveKind::CarePlan,
-        };
+    /// The name of the module that a cursor runs, as a cause of symptoms.
+    fn own_cause(&self, cursor: usize) -> u32 {
+        self.cursors[cursor].frames.first().map_or(0, |frame| self.world.library.modules[frame.module].cause)
+    }
+
+    /// The latest entry that a state of that name began, in whatever module.
+    pub(super) fn begun_elsewhere(&self, name: &str) -> Option<u32> {
+        let modules = &self.world.library.modules;
+        let of_name = self.begun.iter().filter(|((module, state), _)| modules[*module].states[*state].name == name);
+        of_name.map(|(_, slot)| *slot).max()
+    }
+
+    fn end_entry(&mut self, cursor: usize, module: usize, kind: ActiveKind, by: &By, now: Moment) {
         let slot = match by {
             By::State(state) => self.begun.get(&(module, *state)).copied(),
+            By::StateElsewhere(name) => self.begun_elsewhere(name),
             By::Attribute(attribute) => match self.attributes[*attribute as usize] {
                 Value::Entry(entry) => Some(entry.0),
                 _ => None,
@@ -309,6 +348,16 @@ impl<'w> Person<'w> {
             self.end_slot(slot, written);
         }
     }
+}
+
+/// Where an acute illness is taken to: an office, the emergency department, or the telephone. Of the visits to offices
+/// and emergency departments of the United States in 2019, 13 % were to the latter (NAMCS and NHAMCS 2019); about one
+/// visit in twenty has been at a distance since spring 2020, and next to none before (FAIR Health, 2020 to 2023).
+fn type_of_care(time: Moment) -> [f64; 3] {
+    /// 1 April 2020.
+    const AT_A_DISTANCE: Moment = 18_353 * crate::moment::DAY;
+    let telemedicine = if time < AT_A_DISTANCE { 0.002 } else { 0.05 };
+    [0.87 * (1.0 - telemedicine), 0.13 * (1.0 - telemedicine), telemedicine]
 }
 
 fn literal(value: &ConstantValue) -> Value {

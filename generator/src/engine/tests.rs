@@ -1,6 +1,9 @@
 //! Semantics of the format, rule by rule: tiny modules with traces written by hand. Moments are days since birth, and
 //! birth is a Monday, so that the grid is 0, 7, 14, …; the host's own first visit is on day 0.
 
+mod choice;
+mod entry;
+
 use chrono::NaiveDate;
 use serde_json::{Value as Json, json};
 
@@ -14,7 +17,8 @@ const BIRTH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 3).unwrap();
 
 fn source(modules: &[(&str, Json)]) -> Source {
     let module = |states: &Json| serde_json::to_vec(&json!({"name": "test", "states": states})).unwrap();
-    modules.iter().map(|(path, states)| ((*path).to_owned(), module(states))).collect()
+    let modules = modules.iter().map(|(path, states)| ((*path).to_owned(), module(states))).collect();
+    Source { modules, ..Source::default() }
 }
 
 fn world(modules: &[(&str, Json)]) -> World {
@@ -440,9 +444,35 @@ fn what_a_constraint_forbids_is_not_written_but_counted() {
 
 #[test]
 fn an_endless_loop_is_named() {
-    let world = world(&[("m", json!({"Initial": initial("A"), "A": simple("B"), "B": simple("A")}))]);
-    let error = born(&world).live().unwrap_err();
-    assert!(error.to_string().contains("module `m`"), "{error}");
+    let choose = json!({"type": "Simple", "distributed_transition": [{"distribution": 1, "transition": "A"}]});
+    let world = world(&[("m", json!({"Initial": initial("A"), "A": simple("B"), "B": choose}))]);
+    let error = born(&world).live().unwrap_err().to_string();
+    assert!(error.starts_with("module `m`, state `") && error.contains("has run 10000 states in one step"), "{error}");
+}
+
+#[test]
+fn submodules_that_call_each_other_without_end_are_named() {
+    let call = |name: &str| {
+        json!({"Initial": initial("Call"),
+        "Call": {"type": "CallSubmodule", "submodule": name, "direct_transition": "End"}, "End": terminal()})
+    };
+    let world = world(&[("m", call("sub/a")), ("sub/a", call("sub/b")), ("sub/b", call("sub/a"))]);
+    let error = born(&world).live().unwrap_err().to_string();
+    assert!(error.contains("calls submodules more than 32 deep"), "{error}");
+}
+
+#[test]
+fn a_life_of_too_many_states_is_named() {
+    let again =
+        |day: &str| json!({"type": "Delay", "exact": {"quantity": 1, "unit": "minutes"}, "direct_transition": day});
+    let world = world(&[("m", json!({"Initial": initial("A"), "A": again("B"), "B": again("A")}))]);
+    let error = born(&world).live().unwrap_err().to_string();
+    assert!(error.contains("state") && error.contains("10000 states in one step"), "{error}");
+    let short =
+        |to: &str| json!({"type": "Delay", "exact": {"quantity": 3, "unit": "minutes"}, "direct_transition": to});
+    let world = self::world(&[("m", json!({"Initial": initial("A"), "A": short("B"), "B": short("A")}))]);
+    let error = born(&world).live().unwrap_err().to_string();
+    assert!(error.contains("has run 1000000 states in one life"), "{error}");
 }
 
 #[test]
@@ -454,15 +484,43 @@ fn broken_modules_name_file_state_and_field() {
     let with = |state: Json| wrong(json!({"Initial": initial("X"), "X": state, "End": terminal()}));
     for (state, expected) in [
         (json!({"type": "Wait", "direct_transition": "End"}), "state `X`: field `type`: `Wait` is no state type"),
-        (json!({"type": "Device", "direct_transition": "End"}), "not supported yet"),
+        (json!({"type": "Device", "direct_transition": "End"}), "field `code`: is missing"),
         (json!({"type": "Simple"}), "field `direct_transition`: is missing"),
         (json!({"type": "Simple", "direct_transition": "Nowhere"}), "there is no state `Nowhere`"),
+        (
+            json!({"type": "SetAttribute", "attribute": "x", "expression": "1 + 1", "direct_transition": "End"}),
+            "state `X`: field `expression`: CQL expressions are not supported",
+        ),
+        (
+            json!({"type": "Simple", "direct_transition": "End", "distributed_transition": []}),
+            "field `distributed_transition`: stands beside `direct_transition`",
+        ),
+        (
+            json!({"type": "CallSubmodule", "submodule": "../../etc/passwd", "direct_transition": "End"}),
+            "there is no module",
+        ),
+        (
+            json!({"type": "ConditionOnset", "codes": [{"system": "SNOMED-CT", "display": "x", "value_set": "http://v"}],
+                "direct_transition": "End"}),
+            "field `codes[0].code`: is missing, and the value set `http://v` is not expanded",
+        ),
+        (
+            json!({"type": "ConditionOnset", "codes": code("1"), "target_encounter": "Nowhere", "direct_transition": "End"}),
+            "field `target_encounter`: no module has a state `Nowhere`",
+        ),
         (json!({"type": "Simple", "direct_transition": "End", "colour": 1}), "field `colour`"),
         (
             json!({"type": "Delay", "exact": {"quantity": "2", "unit": "days"}, "direct_transition": "End"}),
             "field `exact.quantity`: expected a number, found a text",
         ),
         (json!({"type": "Delay", "exact": {"quantity": 2, "unit": "moons"}, "direct_transition": "End"}), "`moons`"),
+        (
+            ask((0..200).fold(
+                json!({"condition_type": "True"}),
+                |inner, _| json!({"condition_type": "Not", "condition": inner}),
+            )),
+            "is not valid JSON: recursion limit exceeded",
+        ),
         (ask(json!({"condition_type": "Weather"})), "`Weather` is no known condition"),
         (
             json!({"type": "Guard", "allow": {"condition_type": "PriorState", "name": "Typo"}, "direct_transition": "End"}),

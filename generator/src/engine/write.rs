@@ -2,19 +2,21 @@
 //! not written, and counted.
 
 use super::person::{Entry, Pending, Person, Slot, Value};
-use crate::module::{ActiveKind, Allergy, EncounterClass, Id, Kind, MedicationOrder, Onset, Reason};
-use crate::moment::{DAY, Moment, SECOND};
+use crate::module::{
+    ActiveKind, Allergy, CarePlan, Cause, EncounterClass, Id, ImagingStudy, Kind, MedicationOrder, Onset, Reason,
+};
+use crate::moment::{DAY, MINUTE, Moment, SECOND};
 use crate::record::{self, Record};
 
 /// A condition that lasts longer is a problem and not only the diagnosis of a visit.
 const PROBLEM_AFTER: Moment = 90 * DAY;
 
 impl<'w> Person<'w> {
-    /// Writes what waited for a visit of this Encounter state.
-    pub(super) fn diagnose(&mut self, cursor: usize, state: (usize, usize), now: Moment) {
+    /// Writes what a module and its submodules left for a visit of an Encounter state of this name.
+    pub(super) fn diagnose(&mut self, cursor: usize, name: Id, now: Moment) {
         let mut kept = Vec::with_capacity(self.pending.len());
         for pending in std::mem::take(&mut self.pending) {
-            if (pending.module, pending.target) != state {
+            if (pending.cursor, pending.target) != (cursor, name) {
                 kept.push(pending);
             } else if let Some(allergy) = pending.allergy {
                 self.write_allergy(cursor, pending.slot, allergy, pending.onset, now);
@@ -58,8 +60,8 @@ impl<'w> Person<'w> {
     }
 
     /// True when the onset is to be written at once: it has no target, or the module is in the target visit.
-    fn at_target(&self, cursor: usize, module: usize, onset: &Onset) -> bool {
-        onset.target.is_none_or(|target| self.cursors[cursor].encounter_state == Some((module, target)))
+    fn at_target(&self, cursor: usize, onset: &Onset) -> bool {
+        onset.target.is_none_or(|target| self.cursors[cursor].encounter_state == Some(target))
     }
 
     pub(super) fn begin_condition(&mut self, cursor: usize, state: (usize, usize), onset: &Onset, now: Moment) {
@@ -68,10 +70,10 @@ impl<'w> Person<'w> {
             return;
         }
         let slot = self.begin(ActiveKind::Condition, onset.codes, state, onset.assign);
-        if self.at_target(cursor, state.0, onset) {
+        if self.at_target(cursor, onset) {
             self.write_condition(cursor, slot, now, now);
         } else if let Some(target) = onset.target {
-            self.pending.push(Pending { module: state.0, target, slot, onset: now, allergy: None });
+            self.pending.push(Pending { cursor, target, slot, onset: now, allergy: None });
         }
     }
 
@@ -108,10 +110,10 @@ impl<'w> Person<'w> {
             return;
         }
         let slot = self.begin(ActiveKind::Allergy, onset.codes, state, onset.assign);
-        if self.at_target(cursor, state.0, onset) {
+        if self.at_target(cursor, onset) {
             self.write_allergy(cursor, slot, allergy, now, now);
         } else if let Some(target) = onset.target {
-            self.pending.push(Pending { module: state.0, target, slot, onset: now, allergy: Some(allergy) });
+            self.pending.push(Pending { cursor, target, slot, onset: now, allergy: Some(allergy) });
         }
     }
 
@@ -124,7 +126,7 @@ impl<'w> Person<'w> {
         let onset = if onset == now { recorded } else { onset.min(recorded) };
         let mut reactions = Vec::new();
         for (code, severities) in &allergy.reactions {
-            let mut rest = self.host_stream.unit();
+            let mut rest = self.visit_stream(Some(cursor)).unit();
             for (severity, share) in severities {
                 if rest < *share {
                     if severity != "none" {
@@ -149,11 +151,81 @@ impl<'w> Person<'w> {
         });
     }
 
-    pub(super) fn begin_care_plan(&mut self, state: (usize, usize), onset: &Onset, now: Moment) {
-        let slot = self.begin(ActiveKind::CarePlan, onset.codes, state, onset.assign);
-        self.slots[slot as usize].record = Some(self.record.care_plans.len() as u32);
+    pub(super) fn begin_care_plan(&mut self, cursor: usize, state: (usize, usize), plan: &CarePlan, now: Moment) {
+        let slot = self.begin(ActiveKind::CarePlan, plan.onset.codes, state, plan.onset.assign);
+        self.slots[slot as usize].record = Some(self.record.unwritten.care_plans.len() as u32);
         self.active.push(slot);
-        self.record.care_plans.push(record::CarePlan { start: now, end: None });
+        let reason = plan.reason.as_ref().and_then(|reason| self.reason_codes(state.0, reason));
+        let (encounter, start) = self.placed(cursor, now);
+        self.record.unwritten.care_plans.push(record::CarePlan {
+            codes: plan.onset.codes,
+            activities: plan.activities,
+            reason,
+            encounter,
+            start,
+            end: None,
+        });
+    }
+
+    pub(super) fn begin_device(
+        &mut self,
+        cursor: usize,
+        state: (usize, usize),
+        codes: Id,
+        assign: Option<Id>,
+        now: Moment,
+    ) {
+        if let Some(active) = self.active_slot(ActiveKind::Device, &[codes]) {
+            self.remember(active, state, assign);
+            return;
+        }
+        let slot = self.begin(ActiveKind::Device, codes, state, assign);
+        self.slots[slot as usize].record = Some(self.record.unwritten.devices.len() as u32);
+        self.active.push(slot);
+        let (encounter, start) = self.placed(cursor, now);
+        let serial = self.visit_stream(Some(cursor)).bits();
+        self.record.unwritten.devices.push(record::Device { codes, encounter, serial, start, end: None });
+    }
+
+    pub(super) fn supply(&mut self, cursor: usize, supplies: &[(Id, u32)], now: Moment) {
+        let (encounter, time) = self.placed(cursor, now);
+        let supplies = supplies.iter().map(|(codes, quantity)| record::Supply {
+            codes: *codes,
+            quantity: *quantity,
+            encounter,
+            time,
+        });
+        self.record.unwritten.supplies.extend(supplies);
+    }
+
+    /// A study is also a procedure, of half an hour. Where counts are left to chance, the first one is repeated.
+    pub(super) fn take_pictures(&mut self, cursor: usize, module: usize, study: &ImagingStudy, now: Moment) {
+        let mut series = Vec::new();
+        let numbers = self.repeated(cursor, module, study.count, study.series.len());
+        for one in numbers.into_iter().map(|number| &study.series[number]) {
+            let instances = self.repeated(cursor, module, one.count, one.instances.len());
+            let instances = instances.into_iter().map(|number| one.instances[number]).collect();
+            series.push(record::Series { body_site: one.body_site, modality: one.modality, instances });
+        }
+        self.do_procedure(cursor, module, study.procedure, None, None, now, 30 * MINUTE);
+        let (encounter, time) = self.placed(cursor, now);
+        self.record.unwritten.imaging_studies.push(record::ImagingStudy {
+            codes: study.procedure,
+            encounter,
+            time,
+            series,
+        });
+    }
+
+    /// Which of `given` entries to take: each once, or the first one as often as is drawn.
+    fn repeated(&mut self, cursor: usize, module: usize, count: Option<(u32, u32)>, given: usize) -> Vec<usize> {
+        match count {
+            None => (0..given).collect(),
+            Some((low, high)) => {
+                let more = self.stream(cursor, module).below(u64::from(high - low) + 1);
+                vec![0; low as usize + more as usize]
+            }
+        }
     }
 
     pub(super) fn order_medication(
@@ -172,6 +244,16 @@ impl<'w> Person<'w> {
             return;
         }
         let (encounter, start) = self.placed(cursor, now);
+        if order.administration {
+            self.record.unwritten.administrations.push(record::Administration {
+                codes: order.codes,
+                encounter,
+                time: start,
+            });
+            if !order.chronic {
+                return;
+            }
+        }
         let reason = order.reason.as_ref().and_then(|reason| self.reason_slot(state.0, reason));
         let reason = reason.and_then(|slot| self.slots[slot as usize].record);
         self.slots[slot as usize].record = Some(self.record.medications.len() as u32);
@@ -210,8 +292,12 @@ impl<'w> Person<'w> {
                 close(medication.start, &mut medication.end);
             }
             ActiveKind::CarePlan => {
-                let plan = &mut self.record.care_plans[index];
+                let plan = &mut self.record.unwritten.care_plans[index];
                 close(plan.start, &mut plan.end);
+            }
+            ActiveKind::Device => {
+                let device = &mut self.record.unwritten.devices[index];
+                close(device.start, &mut device.end);
             }
         }
     }
@@ -245,28 +331,45 @@ impl<'w> Person<'w> {
             return;
         }
         let (encounter, time) = self.placed(cursor, now);
-        let letters = self.host_stream.below(26 * 26);
+        let stream = self.visit_stream(Some(cursor));
+        let letters = stream.below(26 * 26);
         let letter = |n: u64| char::from(b'A' + (n % 26) as u8);
-        let lot = format!("{}{}{:04}", letter(letters), letter(letters / 26), self.host_stream.below(10_000));
+        let lot = format!("{}{}{:04}", letter(letters), letter(letters / 26), stream.below(10_000));
         self.record.immunizations.push(record::Immunization { codes, encounter, time, lot });
     }
 
-    pub(super) fn have_symptom(&mut self, cursor: usize, symptom: Id, strength: f64) {
-        let known = self.symptoms.iter_mut().find(|known| known.symptom == symptom && known.cause == cursor);
+    pub(super) fn have_symptom(&mut self, cause: Id, symptom: Id, strength: f64) {
+        let known = self.symptoms.iter_mut().find(|known| known.symptom == symptom && known.cause == cause);
         match known {
             Some(known) => {
                 known.strength = strength;
                 known.addressed = false;
             }
-            None => self.symptoms.push(super::person::Symptom { symptom, cause: cursor, strength, addressed: false }),
+            None => self.symptoms.push(super::person::Symptom { symptom, cause, strength, addressed: false }),
         }
     }
 
-    /// Sets the moment of death; the earliest one counts.
-    pub(super) fn die(&mut self, time: Moment) {
+    /// Sets the moment of death; the earliest one counts, and with it its cause.
+    pub(super) fn die(&mut self, time: Moment, cause: Option<Id>) {
         if self.death.is_none_or(|death| time < death) {
             self.death = Some(time);
             self.death_by_module = true;
+            self.death_cause = cause;
+        }
+    }
+
+    /// The codes of a cause of death, if it has any by now.
+    pub(super) fn cause_of_death(&self, module: usize, cause: &Cause) -> Option<Id> {
+        match cause {
+            Cause::Codes(codes) => Some(*codes),
+            Cause::Attribute(attribute) => match self.attributes[*attribute as usize] {
+                Value::Entry(entry) => Some(self.slots[entry.0 as usize].codes),
+                _ => None,
+            },
+            Cause::State(state) => match &self.world.library.modules[module].states[*state].kind {
+                Kind::ConditionOnset(onset) => Some(onset.codes),
+                _ => None,
+            },
         }
     }
 
@@ -302,7 +405,11 @@ impl<'w> Person<'w> {
     fn reason_slot(&self, module: usize, reason: &Reason) -> Option<u32> {
         let slot = match self.attributes[reason.attribute as usize] {
             Value::Entry(entry) => Some(entry.0),
-            _ => reason.state.and_then(|state| self.begun.get(&(module, state)).copied()),
+            _ => match (reason.state, &reason.elsewhere) {
+                (Some(state), _) => self.begun.get(&(module, state)).copied(),
+                (None, Some(name)) => self.begun_elsewhere(name),
+                (None, None) => None,
+            },
         };
         slot.filter(|slot| self.slots[*slot as usize].kind == ActiveKind::Condition)
     }
@@ -316,6 +423,34 @@ impl<'w> Person<'w> {
             Kind::ConditionOnset(onset) => Some(onset.codes),
             _ => None,
         }
+    }
+
+    /// Writes the certificate of a death whose cause is known: a visit at that moment, the cause, a report.
+    fn certify(&self, record: &mut Record, death: Moment, cause: Id) {
+        let codes = &self.world.host_codes;
+        let first = self.patient.town * crate::facility::PRACTITIONERS_PER_TOWN;
+        let encounter = Some(record.encounters.len() as u32);
+        record.encounters.push(record::Encounter {
+            class: EncounterClass::Ambulatory,
+            codes: codes.death_certification,
+            reason: None,
+            start: death,
+            end: death,
+            practitioner: first + 3,
+            organization: self.patient.town * 2 + 1,
+            discharge: None,
+        });
+        record.observations.push(record::Observation {
+            codes: codes.cause_of_death,
+            category: "exam".into(),
+            encounter,
+            time: death,
+            value: record::ObservationValue::Code(self.world.library.codes.lists()[cause as usize][0]),
+            components: Vec::new(),
+            range: None,
+        });
+        let results = vec![record.observations.len() as u32 - 1];
+        record.reports.push(record::Report { codes: codes.death_certificate, encounter, time: death, results });
     }
 
     /// Settles death and the order of dates, and hands the record over.
@@ -336,6 +471,10 @@ impl<'w> Person<'w> {
             let death = if self.death_by_module { death.max(record.last_moment()) } else { death };
             death.min(last)
         });
+        if let (Some(death), Some(cause)) = (record.patient.death, self.death_cause) {
+            record.patient.death_cause = Some(cause);
+            self.certify(&mut record, death, cause);
+        }
         record.put_in_order(record.patient.death.unwrap_or(last));
         for condition in &mut record.conditions {
             condition.problem |= condition.abatement.is_none_or(|end| end - condition.onset > PROBLEM_AFTER);

@@ -14,6 +14,8 @@ pub struct Latent {
     pub person: Vec<f64>,
     pub noise: Vec<u64>,
     pub pain: u64,
+    /// How strongly the heart ejects.
+    pub ejection: f64,
 }
 
 impl Latent {

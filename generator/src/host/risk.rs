@@ -67,6 +67,11 @@ impl Risks {
         Ok(Risks { risks })
     }
 
+    /// The attributes that hold the risks.
+    pub fn attributes(&self) -> impl Iterator<Item = Id> {
+        self.risks.iter().map(|risk| risk.attribute)
+    }
+
     /// Sets the probabilities for the coming year.
     pub fn set(&self, latent: &Latent, age: f64, female: bool, attributes: &mut [Value]) {
         for risk in &self.risks {

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::engine::Value;
 use crate::module::{Id, Library};
 use crate::moment::{Moment, WEEK, age_exact};
-use crate::random::{bits_at, normal_at, power, stream_key};
+use crate::random::{bits_at, normal_at, normal_share, power, stream_key};
 use crate::record::Patient;
 
 /// The names that modules may use.
@@ -50,6 +50,10 @@ pub const VITAL_SIGNS: &[&str] = &[
     "Platelets",
     "Microalbumin Creatinine Ratio",
     "FEV1/FVC",
+    "EGFR",
+    "Blood Glucose",
+    "Left ventricular Ejection fraction",
+    "Head Circumference Percentile",
 ];
 
 /// Nobody stands further out than this.
@@ -111,15 +115,19 @@ impl VitalSigns {
             .collect();
         let noise = stream_key(seed, patient, "noise");
         let noise = (0..self.analytes.len()).map(|index| bits_at(noise, index as u64)).collect();
-        Latent { person, noise, pain: stream_key(seed, patient, "pain") }
+        let ejection = normal_at(stream_key(seed, patient, "ejection fraction"), 0);
+        Latent { person, noise, pain: stream_key(seed, patient, "pain"), ejection }
+    }
+
+    /// The value of the vital sign of that name; nought when there is none.
+    pub fn value_of(&self, name: &str, latent: &Latent, patient: &Patient, attributes: &[Value], time: Moment) -> f64 {
+        let sign = VITAL_SIGNS.iter().position(|sign| *sign == name);
+        sign.map_or(0.0, |sign| self.value(sign, latent, patient, attributes, time))
     }
 
     /// The value of a vital sign.
     pub fn value(&self, sign: usize, latent: &Latent, patient: &Patient, attributes: &[Value], time: Moment) -> f64 {
-        let of = |name: &str| {
-            let sign = VITAL_SIGNS.iter().position(|sign| *sign == name).unwrap_or(0);
-            self.value(sign, latent, patient, attributes, time)
-        };
+        let of = |name: &str| self.value_of(name, latent, patient, attributes, time);
         let age = age_exact(patient.birth, time).max(0.0);
         match VITAL_SIGNS[sign] {
             "Height" => round(self.height(latent, patient, age), 1),
@@ -144,12 +152,52 @@ impl VitalSigns {
                 own.min(systolic - 15.0)
             }
             "Total Cholesterol" => (of("LDL") + of("HDL") + of("Triglycerides") / 5.0).round(),
+            // Names that modules of others use. What they call blood glucose is HbA1c, in per cent.
+            "EGFR" => of("eGFR"),
+            "Blood Glucose" => of("HbA1c"),
+            // Lang et al., J Am Soc Echocardiogr 2015; 28: 1: 62 and 64 %, standard deviation 5.
+            "Left ventricular Ejection fraction" => {
+                let mean = if patient.female { 64.0 } else { 62.0 };
+                round(mean + 5.0 * latent.ejection.clamp(-FURTHEST, FURTHEST), 0)
+            }
+            "Head Circumference Percentile" => {
+                round(100.0 * normal_share(self.standing_of("Head Circumference", latent)), 1)
+            }
             "eGFR" => round(glomerular_filtration(of("Creatinine"), age, of("Height"), patient.female), 0),
             _ => match self.analyte_of[sign] {
                 Some(analyte) => self.analyte_value(analyte, latent, patient, attributes, age, time),
                 None => 0.0,
             },
         }
+    }
+
+    /// Where a child's weight stands, in per cent of children: by length below two years, by age and sex from then to
+    /// twenty. The latter by the LMS method of the CDC growth charts (2000), with their medians and rounded parameters.
+    pub fn weight_percentile(
+        &self,
+        latent: &Latent,
+        patient: &Patient,
+        attributes: &[Value],
+        time: Moment,
+    ) -> Option<f64> {
+        /// Skewness of body mass index among children.
+        const L: f64 = -2.2;
+        let age = age_exact(patient.birth, time);
+        let standing = match age {
+            age if age < 2.0 => self.standing_of("BMI", latent),
+            age if age < 20.0 => {
+                let height = self.height(latent, patient, age) / 100.0;
+                let bmi = self.weight(latent, patient, attributes, age, time) / (height * height);
+                let median = self.growth.at(age, |row| {
+                    let bmi = if patient.female { row.bmi_female } else { row.bmi_male };
+                    bmi.unwrap_or(16.5)
+                });
+                let spread = 0.08 + 0.05 * ((age - 2.0) / 8.0).clamp(0.0, 1.0);
+                (power(bmi / median, L) - 1.0) / (L * spread)
+            }
+            _ => return None,
+        };
+        Some(round(100.0 * normal_share(standing.clamp(-FURTHEST, FURTHEST)), 1))
     }
 
     fn standing_of(&self, name: &str, latent: &Latent) -> f64 {

@@ -2,6 +2,7 @@
 //! they become spans of time.
 
 use super::field::Fields;
+use super::limit;
 use crate::Error;
 use crate::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
 use crate::random::Stream;
@@ -89,7 +90,7 @@ impl Distribution {
         let low = range.need("low", range.number("low")?)?;
         let high = range.need("high", range.number("high")?)?;
         if low > high {
-            return Err(range.error("low", format!("{low} is above `high`, {high}")));
+            range.note("low", format!("{low} is above `high`, {high}: values lie between the two"));
         }
         let unit = range.text("unit")?;
         range.number("decimals")?;
@@ -120,7 +121,9 @@ impl Distribution {
             }
         };
         match kind {
-            Kind::Uniform(low, high) if low > high => return Err(parameters.error("low", "is above `high`")),
+            Kind::Uniform(low, high) if low > high => {
+                parameters.note("low", format!("{low} is above `high`, {high}: values lie between the two"));
+            }
             Kind::Triangular { min, mode, max } if !(min <= mode && mode <= max) => {
                 return Err(parameters.error("mode", "does not lie between `min` and `max`"));
             }
@@ -174,32 +177,37 @@ impl Unit {
         })
     }
 
-    /// The span of a whole number of units.
+    /// The span of a whole number of units; a thousand years at most.
     pub fn whole(self, count: i64) -> Moment {
-        count
-            * match self {
-                Unit::Years => 365 * DAY,
-                Unit::Months => 30 * DAY,
-                Unit::Weeks => 7 * DAY,
-                Unit::Days => DAY,
-                Unit::Hours => HOUR,
-                Unit::Minutes => MINUTE,
-                Unit::Seconds => SECOND,
-            }
+        let unit = match self {
+            Unit::Years => 365 * DAY,
+            Unit::Months => 30 * DAY,
+            Unit::Weeks => 7 * DAY,
+            Unit::Days => DAY,
+            Unit::Hours => HOUR,
+            Unit::Minutes => MINUTE,
+            Unit::Seconds => SECOND,
+        };
+        within_bounds(count.saturating_mul(unit))
     }
 
-    /// The span of a fractional number of units, truncated to the next finer unit.
+    /// The span of a fractional number of units, truncated to the next finer unit; a thousand years at most.
     pub fn fractional(self, count: f64) -> Moment {
-        match self {
-            Unit::Years => (count * 365.25) as i64 * DAY,
-            Unit::Months => (count * 30.0) as i64 * DAY,
-            Unit::Weeks => (count * 7.0) as i64 * DAY,
-            Unit::Days => (count * 24.0) as i64 * HOUR,
-            Unit::Hours => (count * 60.0) as i64 * MINUTE,
-            Unit::Minutes => (count * 60.0) as i64 * SECOND,
-            Unit::Seconds => (count * 1000.0) as i64,
-        }
+        let (finer, unit) = match self {
+            Unit::Years => (365.25, DAY),
+            Unit::Months => (30.0, DAY),
+            Unit::Weeks => (7.0, DAY),
+            Unit::Days => (24.0, HOUR),
+            Unit::Hours => (60.0, MINUTE),
+            Unit::Minutes => (60.0, SECOND),
+            Unit::Seconds => (1000.0, 1),
+        };
+        within_bounds(((count * finer) as i64).saturating_mul(unit))
     }
+}
+
+fn within_bounds(span: Moment) -> Moment {
+    span.clamp(-limit::SPAN_DAYS * DAY, limit::SPAN_DAYS * DAY)
 }
 
 /// A random span of time.
@@ -275,5 +283,7 @@ mod tests {
         assert_eq!(span(1.5, false, Unit::Days), DAY);
         assert_eq!(span(2.0, true, Unit::Months), 60 * DAY);
         assert_eq!(span(-3.0, true, Unit::Days), 0);
+        assert_eq!(span(1e15, true, Unit::Years), limit::SPAN_DAYS * DAY);
+        assert_eq!(span(1e15, false, Unit::Years), limit::SPAN_DAYS * DAY);
     }
 }

@@ -87,6 +87,8 @@ pub enum ActiveKind {
     Medication,
     /// Care plans.
     CarePlan,
+    /// Devices.
+    Device,
 }
 
 /// How an entry is named.
@@ -98,6 +100,8 @@ pub enum By {
     Attribute(Id),
     /// By the state of the same module that made it.
     State(usize),
+    /// By the name of a state of another module that made it.
+    StateElsewhere(Box<str>),
 }
 
 /// What a Date condition compares.

@@ -6,6 +6,31 @@ use super::field::Fields;
 use super::logic::{ActiveKind, Condition, DateTest, Operator};
 use crate::Error;
 
+/// The conditions of the format.
+const CONDITION_TYPES: [&str; 21] = [
+    "Active Allergy",
+    "Active CarePlan",
+    "Active Condition",
+    "Active Medication",
+    "Age",
+    "And",
+    "At Least",
+    "At Most",
+    "Attribute",
+    "Date",
+    "False",
+    "Gender",
+    "Not",
+    "Observation",
+    "Or",
+    "PriorState",
+    "Race",
+    "Socioeconomic Status",
+    "Symptom",
+    "True",
+    "Vital Sign",
+];
+
 impl Condition {
     pub(super) fn read(fields: &Fields<'_>, binder: &mut Binder<'_>) -> Result<Condition, Error> {
         let kind = fields.need("condition_type", fields.text("condition_type")?)?;
@@ -27,7 +52,13 @@ impl Condition {
                 Condition::Age(Operator::read(fields)?, number("quantity")?, unit)
             }
             "Date" => Condition::Date(Operator::read(fields)?, read_date(fields)?),
-            "Socioeconomic Status" => Condition::Socioeconomic(text("category")?.to_lowercase()),
+            "Socioeconomic Status" => match text("category")? {
+                category @ ("Low" | "Middle" | "High") => Condition::Socioeconomic(category.to_lowercase()),
+                other => {
+                    let message = format!("`{other}` is no category, expected Low, Middle or High");
+                    return Err(fields.error("category", message));
+                }
+            },
             "Race" => Condition::Race(text("race")?.to_lowercase()),
             "Symptom" => {
                 Condition::Symptom(binder.symptom(text("symptom")?), Operator::read(fields)?, number("value")?)
@@ -47,7 +78,7 @@ impl Condition {
             "PriorState" => read_prior_state(fields, binder)?,
             "Attribute" => {
                 let operator = Operator::read(fields)?;
-                let attribute = binder.attribute(text("attribute")?);
+                let attribute = binder.read_attribute(text("attribute")?);
                 Condition::Attribute(attribute, operator, binder.operand(fields, operator)?)
             }
             "And" => Condition::And(read_all(fields, binder)?),
@@ -58,7 +89,11 @@ impl Condition {
             }
             "At Least" => Condition::AtLeast(number("minimum")? as usize, read_all(fields, binder)?),
             "At Most" => Condition::AtMost(number("maximum")? as usize, read_all(fields, binder)?),
-            other => return Err(fields.error("condition_type", format!("`{other}` is no known condition"))),
+            other => {
+                let message =
+                    format!("`{other}` is no known condition, expected one of {}", CONDITION_TYPES.join(", "));
+                return Err(fields.error("condition_type", message));
+            }
         };
         fields.finish()?;
         Ok(condition)

@@ -3,6 +3,7 @@
 use super::Id;
 use super::distribution::{Distribution, Duration};
 use super::logic::{By, Condition, ConstantValue};
+use super::lookup::Lookup;
 
 /// One state.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub enum Kind {
     /// A medication ends.
     MedicationEnd(By),
     /// A care plan begins.
-    CarePlanStart(Onset),
+    CarePlanStart(CarePlan),
     /// A care plan ends.
     CarePlanEnd(By),
     /// A procedure is done.
@@ -87,10 +88,25 @@ pub enum Kind {
     },
     /// A vaccine is given.
     Vaccine(Id),
+    /// Pictures are taken.
+    ImagingStudy(ImagingStudy),
+    /// A device is put in or handed out.
+    Device {
+        /// Which.
+        codes: Id,
+        /// The attribute that holds it.
+        assign: Option<Id>,
+    },
+    /// A device is taken out or given back.
+    DeviceEnd(By),
+    /// Supplies are handed out: what, and how many.
+    SupplyList(Vec<(Id, u32)>),
     /// A symptom gets a strength.
     Symptom {
         /// The symptom.
         symptom: Id,
+        /// What causes it, where that is not the module.
+        cause: Option<Id>,
         /// Chance that it does.
         probability: f64,
         /// How strong, 0 to 100.
@@ -98,8 +114,19 @@ pub enum Kind {
     },
     /// A vital sign is taken over from the host.
     VitalSign(Id, Distribution),
-    /// The person dies.
-    Death(Option<Duration>),
+    /// The person dies, at once or after a while, of something or other.
+    Death(Option<Duration>, Option<Cause>),
+}
+
+/// What somebody dies of.
+#[derive(Debug)]
+pub enum Cause {
+    /// A code.
+    Codes(Id),
+    /// What an attribute holds.
+    Attribute(Id),
+    /// The condition that began in a state of the same module.
+    State(usize),
 }
 
 /// Where the value of an attribute comes from.
@@ -156,8 +183,8 @@ pub enum EncounterClass {
 pub struct Onset {
     /// What begins.
     pub codes: Id,
-    /// The Encounter state at which it is diagnosed; at once when absent.
-    pub target: Option<usize>,
+    /// The name of the Encounter state at which it is diagnosed; at once when absent.
+    pub target: Option<Id>,
     /// The attribute that holds it.
     pub assign: Option<Id>,
 }
@@ -173,6 +200,41 @@ pub struct Allergy {
     pub reactions: Vec<(Id, Vec<(String, f64)>)>,
 }
 
+/// A CarePlanStart state.
+#[derive(Debug)]
+pub struct CarePlan {
+    /// The plan itself.
+    pub onset: Onset,
+    /// What is to be done.
+    pub activities: Option<Id>,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+/// An ImagingStudy state.
+#[derive(Debug)]
+pub struct ImagingStudy {
+    /// The procedure that takes the pictures.
+    pub procedure: Id,
+    /// Its series.
+    pub series: Vec<Series>,
+    /// How many series there are, where that is left to chance; the first one is then repeated.
+    pub count: Option<(u32, u32)>,
+}
+
+/// One series of an imaging study.
+#[derive(Debug)]
+pub struct Series {
+    /// What is shown.
+    pub body_site: Id,
+    /// How it is shown.
+    pub modality: Id,
+    /// The SOP class of each instance.
+    pub instances: Vec<Id>,
+    /// How many instances there are, where that is left to chance; the first one is then repeated.
+    pub count: Option<(u32, u32)>,
+}
+
 /// Why something is done: an attribute or a state that holds a condition.
 #[derive(Debug)]
 pub struct Reason {
@@ -180,6 +242,8 @@ pub struct Reason {
     pub attribute: Id,
     /// The state of that name in the same module.
     pub state: Option<usize>,
+    /// The name, where only another module can have a state of it: a caller or a submodule.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// A MedicationOrder state.
@@ -189,6 +253,8 @@ pub struct MedicationOrder {
     pub codes: Id,
     /// Renewed at every wellness visit.
     pub chronic: bool,
+    /// Given on the spot.
+    pub administration: bool,
     /// Why.
     pub reason: Option<Reason>,
     /// The attribute that holds it.
@@ -242,6 +308,8 @@ pub enum ObservationValue {
     VitalSign(Id),
     /// An attribute.
     Attribute(Id),
+    /// A series of samples or an attachment, which no record holds: nothing is observed.
+    Unsupported,
 }
 
 /// Where a state leads.
@@ -257,6 +325,17 @@ pub enum Transition {
     Conditional(Vec<(Option<Condition>, usize)>),
     /// Through the first branch whose condition holds.
     Complex(Vec<(Option<Condition>, Shares)>),
+    /// To one of several states by the chances of a table.
+    Lookup(Lookup),
+    /// By where care is sought.
+    TypeOfCare {
+        /// In an office.
+        ambulatory: usize,
+        /// In the emergency department.
+        emergency: usize,
+        /// By telephone or video.
+        telemedicine: usize,
+    },
 }
 
 /// Options with their chances.

@@ -161,7 +161,7 @@ impl OmopSink<'_> {
                 observation_id: self.key("AllergyIntolerance", id, "observation", &part),
                 observation_concept_id: concept,
                 value_as_concept_id: value_as_concept_id.filter(|_| place == 0),
-                observation_source_value: Some(self.deciding_code(allergy.codes).into()),
+                observation_source_value: Some(self.deciding_code(allergy.codes, "AllergyIntolerance").into()),
                 observation_source_concept_id: Some(meaning.source_concept_id()),
                 ..row.clone()
             });
@@ -177,7 +177,7 @@ impl OmopSink<'_> {
                 self.add(Observation {
                     observation_id: self.key("AllergyIntolerance", id, "observation", &part),
                     observation_concept_id: concept,
-                    observation_source_value: Some(self.deciding_code(*codes).into()),
+                    observation_source_value: Some(self.deciding_code(*codes, "AllergyIntolerance").into()),
                     observation_source_concept_id: Some(meaning.source_concept_id()),
                     observation_event_id: Some(about),
                     obs_event_field_concept_id: Some(rule::FIELD_OBSERVATION_ID),
@@ -215,11 +215,11 @@ impl OmopSink<'_> {
     }
 
     fn meaning(&self, codes: Id) -> &Meaning {
-        self.concepts.of(self.concepts.deciding(&self.world.library.codes, codes))
+        self.concepts.of(self.concepts.deciding(&self.world.library.codes, codes, ""))
     }
 
-    pub(super) fn deciding_code(&self, codes: Id) -> String {
-        let code = self.concepts.deciding(&self.world.library.codes, codes);
+    pub(super) fn deciding_code(&self, codes: Id, resource_type: &str) -> String {
+        let code = self.concepts.deciding(&self.world.library.codes, codes, resource_type);
         self.world.library.codes.code(code).code.clone()
     }
 
@@ -228,7 +228,7 @@ impl OmopSink<'_> {
     /// there; and when the fact goes to a table without values, in an observation of its own.
     fn route(&mut self, record: &Record, event: &Event<'_>, default: &'static str, observed: &mut Observed) {
         let concepts = self.concepts;
-        let meaning = concepts.of(concepts.deciding(&self.world.library.codes, event.codes));
+        let meaning = concepts.of(concepts.deciding(&self.world.library.codes, event.codes, event.resource_type));
         let mut targets: Vec<(i32, &str)> = Vec::new();
         for (concept, domain) in &meaning.standard {
             // A visit is no event, and a concept of no event domain says nothing about the fact.

@@ -36,13 +36,14 @@ impl Concepts {
         &self.meanings[code as usize]
     }
 
-    /// The code of a list that decides: the first of the preferred code system that has a standard concept, else the
-    /// first that is known, else the first.
-    pub fn deciding(&self, codes: &Codes, list: Id) -> Id {
+    /// The code of a list that decides: one that has a standard concept before one that is known before any other, and
+    /// among these the first of the code system that the resource type prefers.
+    pub fn deciding(&self, codes: &Codes, list: Id, resource_type: &str) -> Id {
         let list = &codes.lists()[list as usize];
         let rank = |code: &&Id| {
             let meaning = self.of(**code);
-            (meaning.standard.is_empty(), meaning.source.is_none(), system_rank(&codes.code(**code).system))
+            let system = system_rank(&codes.code(**code).system, resource_type);
+            (meaning.standard.is_empty(), meaning.source.is_none(), system)
         };
         *list.iter().min_by_key(rank).unwrap_or(&list[0])
     }
@@ -100,8 +101,39 @@ pub fn unit(code: &str) -> i32 {
     standard.or_else(|| vocabulary::value("unit", code)).unwrap_or(NO_MATCHING_CONCEPT)
 }
 
-fn system_rank(system: &str) -> usize {
-    const ORDER: [&str; 8] = ["SNOMED", "RxNorm", "CVX", "LOINC", "CPT4", "HCPCS", "ICD10CM", "ICD9CM"];
+/// Drugs are named by RxNorm, vaccines by CVX, observations by LOINC and everything else by SNOMED before other systems.
+fn system_rank(system: &str, resource_type: &str) -> u8 {
     let vocabulary = vocabulary::vocabulary_of_system(system).unwrap_or("");
-    ORDER.iter().position(|known| *known == vocabulary).unwrap_or(ORDER.len())
+    let preferred = match resource_type {
+        "MedicationRequest" => "RxNorm",
+        "Immunization" => "CVX",
+        "Observation" => "LOINC",
+        _ => "SNOMED",
+    };
+    match vocabulary {
+        _ if vocabulary == preferred => 0,
+        "SNOMED" | "RxNorm" | "LOINC" => 1,
+        "CPT4" | "HCPCS" => 2,
+        "ICD10CM" | "ICD9CM" => 3,
+        "" => 5,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::Code;
+
+    #[test]
+    fn the_resource_type_says_which_system_decides() {
+        let mut codes = Codes::default();
+        let list = [("http://snomed.info/sct", "0"), ("http://loinc.org", "0-0")].map(|(system, code)| {
+            codes.intern(Code { system: system.into(), code: code.into(), display: "unknown".into() })
+        });
+        let both = codes.intern_list(list.to_vec());
+        let concepts = Concepts::new(&codes);
+        assert_eq!(concepts.deciding(&codes, both, "Observation"), list[1]);
+        assert_eq!(concepts.deciding(&codes, both, "Procedure"), list[0]);
+    }
 }

@@ -58,7 +58,7 @@ impl OmopSink<'_> {
         let person_id = self.person_id(record);
         let provider_id = self.provider_id(record, event.encounter);
         let visit_occurrence_id = self.visit_id(record, event.encounter);
-        let source_value: Option<Cow<'_, str>> = Some(self.deciding_code(event.codes).into());
+        let source_value: Option<Cow<'_, str>> = Some(self.deciding_code(event.codes, event.resource_type).into());
         let value = if with_value { self.value_columns(event.value, meaning.value) } else { Value::default() };
         let range = event.range.filter(|_| with_value);
         let unit = value.unit.map(unit);
