@@ -1,12 +1,13 @@
 //! What became of each record: the counts that must balance, and the codes that were looked up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use model::quality::{ACCOUNTING, ANOMALY, Accounting, LOSS, MAPPING_COVERAGE};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::by_hash::ByHash;
 use crate::document::mix;
 use crate::error::{Error, Result};
 use crate::map::{Coverage, Loss};
@@ -25,7 +26,7 @@ pub struct Account {
     pub losses: BTreeMap<String, u64>,
     /// Resources that are as an earlier run left them.
     pub unchanged: u64,
-    coverage: HashMap<u64, Code>,
+    coverage: ByHash<u64, Code>,
 }
 
 struct Code {

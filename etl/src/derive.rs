@@ -1,6 +1,6 @@
 //! Rows that come from other rows: the observation period of each person, and the description of the source.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::NaiveDate;
 use lake::{TableName, Transaction};
@@ -8,6 +8,7 @@ use model::omop::key::omop_key;
 use model::omop::{CdmSource, ObservationPeriod, Row};
 use model::vocabulary::rule;
 
+use crate::by_hash::ByHash;
 use crate::error::Result;
 use crate::query::{days, numbers, sought, texts};
 use crate::trace::crosswalk;
@@ -15,9 +16,9 @@ use crate::trace::crosswalk;
 /// First and last day on which something was recorded, the day of death and the logical id, by person.
 #[derive(Debug, Default, PartialEq)]
 pub struct Spans {
-    patients: HashMap<i64, Box<str>>,
-    spans: HashMap<i64, (NaiveDate, NaiveDate)>,
-    deaths: HashMap<i64, NaiveDate>,
+    patients: ByHash<i64, Box<str>>,
+    spans: ByHash<i64, (NaiveDate, NaiveDate)>,
+    deaths: ByHash<i64, NaiveDate>,
 }
 
 /// The dates that count, by table: first and last column; must say the same as [`Spans::see`].

@@ -4,6 +4,7 @@
 //! A parser of our own, because a record must not be able to hurt: nesting is limited, a duplicate key is an error,
 //! decimals keep their digits, and the nodes of one record are reused for the next.
 
+mod index;
 mod member;
 mod parse;
 mod read;
@@ -11,6 +12,9 @@ mod read;
 use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use index::Index;
+pub use member::Name;
+use member::fingerprint;
 pub use parse::Fault;
 pub use read::WrongType;
 
@@ -19,6 +23,8 @@ pub use read::WrongType;
 pub struct Tape {
     nodes: Vec<Node>,
     unescaped: String,
+    /// Of the outermost object.
+    index: Index,
 }
 
 #[derive(Clone, Copy)]
@@ -114,26 +120,40 @@ impl<'d> Element<'d> {
 
     /// The member of that name, when this is an object that has it.
     pub fn get(&self, name: &str) -> Option<Element<'d>> {
+        self.find(name, fingerprint(name.as_bytes()))
+    }
+
+    /// The member of that name, when this is an object that has it.
+    pub fn named(&self, name: &Name) -> Option<Element<'d>> {
+        self.find(name, name.fingerprint())
+    }
+
+    fn find(&self, name: &str, wanted: u32) -> Option<Element<'d>> {
         let node = self.node();
         if node.kind != Kind::Object {
             return None;
         }
-        let (nodes, text) = (&self.tape.nodes, self.text.as_bytes());
-        let wanted = member::fingerprint(name.as_bytes());
+        if self.index == 0
+            && let Some(mut candidates) = self.tape.index.candidates(wanted)
+        {
+            let key = candidates.find(|key| self.is_named(*key, name, wanted))?;
+            return Some(Element { index: key + 1, ..*self });
+        }
         let mut at = self.index + 1;
         while at < node.next {
-            let key = nodes[at as usize];
-            let found = key.next == wanted
-                && match key.kind {
-                    Kind::String => text[key.start as usize..key.end as usize] == *name.as_bytes(),
-                    _ => self.tape.unescaped[key.start as usize..key.end as usize] == *name,
-                };
-            if found {
+            if self.is_named(at, name, wanted) {
                 return Some(Element { index: at + 1, ..*self });
             }
-            at = nodes[at as usize + 1].next;
+            at = self.tape.nodes[at as usize + 1].next;
         }
         None
+    }
+
+    /// True when the member whose name is the node `key` has that name.
+    fn is_named(&self, key: u32, name: &str, fingerprint: u32) -> bool {
+        let key = self.tape.nodes[key as usize];
+        let from = if key.kind == Kind::String { self.text } else { &self.tape.unescaped };
+        key.next == fingerprint && from.as_bytes()[key.start as usize..key.end as usize] == *name.as_bytes()
     }
 
     /// True for the same value of the same record.
@@ -236,6 +256,7 @@ impl<'d> Iterator for Members<'d> {
 }
 
 /// The items of an array.
+#[derive(Clone)]
 pub struct Items<'d> {
     text: &'d str,
     tape: &'d Tape,
@@ -319,6 +340,20 @@ mod tests {
         assert_eq!(root.get("b").unwrap().get("c").unwrap().as_bool(), Some(true));
         assert_eq!(root.get("e").unwrap().as_str(), Some(""));
         assert!(root.get("x").is_none());
+    }
+
+    #[test]
+    fn outermost_members_are_found_however_many_there_are() {
+        for count in [0, 1, 63, 64, 65, 200] {
+            let members: Vec<_> = (0..count).map(|n| format!("\"{n}\":{n}")).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let mut tape = Tape::default();
+            // What was parsed before is not found any more.
+            tape.parse(r#"{"before":1}"#).unwrap();
+            let root = tape.parse(&text).unwrap();
+            assert!((0..count).all(|n| root.get(&n.to_string()).unwrap().as_number() == Some(&n.to_string())));
+            assert!(root.get("before").is_none() && root.get(&count.to_string()).is_none(), "{count}");
+        }
     }
 
     #[test]

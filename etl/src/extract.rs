@@ -5,6 +5,7 @@ pub mod bundle;
 mod csv;
 pub mod record;
 pub mod source;
+mod spare;
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
@@ -18,6 +19,7 @@ use flate2::read::MultiGzDecoder;
 use crate::error::{Error, Result};
 use bundle::Bundle;
 use source::{InputFile, Layout};
+pub use spare::Spare;
 
 /// The largest record that is taken; a larger one is rejected without being held in memory.
 pub const MAX_RECORD_BYTES: usize = 64 << 20;
@@ -87,11 +89,17 @@ pub struct Unreadable {
 ///
 /// # Errors
 /// The file cannot be read. Damaged content is no error: it becomes an unreadable record.
-pub fn read(file: &InputFile, index: u32, bytes_done: &AtomicU64, send: &mut dyn FnMut(Block) -> bool) -> Result<()> {
+pub fn read(
+    file: &InputFile,
+    index: u32,
+    bytes_done: &AtomicU64,
+    spare: &Spare,
+    send: &mut dyn FnMut(Block) -> bool,
+) -> Result<()> {
     let failed = |source| Error::Read { path: file.path.clone(), source };
     let input = open(&file.path, Some(bytes_done)).map_err(failed)?;
     let ended = match file.layout {
-        Layout::Ndjson => read_lines(input, index, send),
+        Layout::Ndjson => read_lines(input, index, spare, send),
         Layout::Json => read_document(input, index, send),
         Layout::Csv => match &file.conversion {
             Some((delimiter, conversion)) => csv::read_rows(input, index, *delimiter, conversion, send),
@@ -163,14 +171,15 @@ fn too_large(file: u32, line: u64) -> Block {
     unreadable(file, line, "record_too_large", format!("expected a record of at most {limit} MiB"))
 }
 
-fn read_lines(mut input: Input<'_>, file: u32, send: &mut dyn FnMut(Block) -> bool) -> io::Result<()> {
+fn read_lines(mut input: Input<'_>, file: u32, spare: &Spare, send: &mut dyn FnMut(Block) -> bool) -> io::Result<()> {
     let mut line = 1;
     let mut rest: Vec<u8> = Vec::new();
     let mut start_of_file = true;
     let mut skipping = false;
     loop {
-        let mut bytes = std::mem::take(&mut rest);
-        let held = bytes.len();
+        let held = rest.len();
+        // What is longer than a block grows where it is.
+        let mut bytes = if held < BLOCK_BYTES { spare.take(&rest) } else { std::mem::take(&mut rest) };
         bytes.resize(held + BLOCK_BYTES, 0);
         let (length, damage) = fill(&mut input, &mut bytes[held..])?;
         let ended = damage || length < BLOCK_BYTES;
@@ -191,8 +200,12 @@ fn read_lines(mut input: Input<'_>, file: u32, send: &mut dyn FnMut(Block) -> bo
         }
         let whole =
             if ended && !damage { bytes.len() } else { memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1) };
-        rest = bytes.split_off(whole);
-        if whole > 0 {
+        if whole == 0 {
+            rest = bytes;
+        } else {
+            rest.clear();
+            rest.extend_from_slice(&bytes[whole..]);
+            bytes.truncate(whole);
             let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
             let block = Block { file, bytes: Arc::new(bytes), content: Content::Lines { first: line } };
             if !send(block) {

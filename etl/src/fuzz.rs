@@ -36,7 +36,7 @@ pub fn read_records(bytes: &[u8], mut each: impl FnMut(&[u8])) {
                 size_bytes: bytes.len() as u64,
                 conversion: None,
             };
-            let read = extract::read(&file, 0, &AtomicU64::new(0), &mut |block| {
+            let read = extract::read(&file, 0, &AtomicU64::new(0), &extract::Spare::default(), &mut |block| {
                 record::for_each(&block, &mut |item| {
                     if let Item::Record(record) = item {
                         _ = record.head();

@@ -2,6 +2,7 @@
 
 mod account;
 mod backfill;
+mod by_hash;
 mod conversion;
 mod derive;
 mod document;

@@ -1,13 +1,17 @@
 //! The parts of a literal reference: relative, absolute, with or without a version.
 
+/// The type and the id of a reference that is nothing but `Type/id`, as nearly all are.
+pub fn plain(reference: &str) -> Option<(&str, &str)> {
+    let slash = reference.bytes().position(|byte| byte == b'/')?;
+    let (resource_type, id) = (&reference[..slash], &reference[slash + 1..]);
+    // All bytes are looked at, several at a time.
+    let is_sound = |sound, byte: u8| sound & (byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'.'));
+    (is_type(resource_type) && !id.is_empty() && id.bytes().fold(true, is_sound)).then_some((resource_type, id))
+}
+
 /// `Type/id` at the end of a relative or absolute reference, without version, query and fragment.
 pub fn type_and_id(reference: &str) -> Option<&str> {
-    // Nearly all are that and no more.
-    if let Some((resource_type, id)) = reference.split_once('/')
-        && is_type(resource_type)
-        && !id.is_empty()
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-    {
+    if plain(reference).is_some() {
         return Some(reference);
     }
     let reference = unversioned(reference.split(['?', '#']).next().unwrap_or(reference));
@@ -28,6 +32,15 @@ pub fn unversioned(reference: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_reference_is_type_and_id_and_no_more() {
+        assert_eq!(plain("Patient/a-1.b"), Some(("Patient", "a-1.b")));
+        for reference in ["", "/", "Patient", "Patient/", "/1", "patient/1", "Patient/1/2", "Patient/1?x", "Patient/ä"]
+        {
+            assert_eq!(plain(reference), None, "{reference}");
+        }
+    }
 
     #[test]
     fn type_and_id_end_a_reference() {

@@ -1,6 +1,7 @@
 //! Rows to the tables of the lake: what the tables look like, one sink per thread, and the commit's last words.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
@@ -9,11 +10,18 @@ use lake::{TableName, TableSpec, TableWriter, Transaction, WrittenFiles};
 use model::omop::{self, Builders, ColumnType, Lineage, Row, Table};
 use model::quality::{self, CROSSWALK, EXCLUSION, Exclusion, QualityTable, REJECTED, Reject};
 
+use crate::account::Account;
+use crate::document::Resource;
 use crate::error::Result;
-use crate::view::{Provenance, Rows, View};
+use crate::view::path::Scope;
+use crate::view::{Provenance, Rows, Version, View};
 
-/// Rows that a table's builder collects before they go to its file.
-const BATCH_ROWS: usize = 16 << 10;
+/// Rows that a table's builder collects before they go to its file: few enough for the caches of a core, and for the
+/// allocator to have their memory at hand for the next ones.
+const BATCH_ROWS: usize = 4 << 10;
+
+/// Rows, of whatever table, after which all tables are looked at.
+const LOOK_ROWS: usize = 256;
 
 /// The tables of the CDM proper: they exist in every lake, with or without rows.
 pub fn cdm_tables() -> impl Iterator<Item = &'static Table> {
@@ -111,7 +119,10 @@ pub struct Sink {
     builders: Builders,
     /// OMOP rows in the builders.
     omop_rows: usize,
+    /// Rows added since the tables were looked at.
+    appended: usize,
     omop: BTreeMap<&'static str, TableWriter>,
+    /// Those of one resource type beside each other.
     views: Vec<(Rows, TableWriter)>,
     crosswalk: Plain,
     rejected: Plain,
@@ -138,10 +149,12 @@ impl Sink {
         for view in views {
             flat.push((Rows::new(Arc::clone(view)), transaction.writer(&view_spec(view)).await?));
         }
+        flat.sort_by(|(a, _), (b, _)| a.view().resource_type.cmp(&b.view().resource_type));
         Ok(Sink {
             origin: origin.clone(),
             builders: Builders::default(),
             omop_rows: 0,
+            appended: 0,
             omop,
             views: flat,
             crosswalk: Plain::open(transaction, quality_spec(&CROSSWALK)).await?,
@@ -155,6 +168,7 @@ impl Sink {
     pub fn omop_row(&mut self, row: &Row<'_>) {
         self.builders.append(row);
         self.omop_rows += 1;
+        self.appended += 1;
     }
 
     /// Adds the trace of an OMOP row to its resource.
@@ -167,6 +181,7 @@ impl Sink {
         version_id: Option<&str>,
         part: &str,
     ) {
+        self.appended += 1;
         let columns = &mut self.crosswalk;
         columns.text(0, Some(table));
         columns.number(1, id);
@@ -179,13 +194,38 @@ impl Sink {
         columns.number(8, resource_key);
     }
 
-    /// The flat tables of a resource type.
-    pub fn views_of<'s>(&'s mut self, resource_type: &'s str) -> impl Iterator<Item = &'s mut Rows> {
-        self.views.iter_mut().map(|(rows, _)| rows).filter(move |rows| rows.view().resource_type == resource_type)
+    /// True when a flat table is made of the resource type.
+    pub fn has_view(&self, resource_type: &str) -> bool {
+        !self.views_of(resource_type).is_empty()
+    }
+
+    /// Adds the rows of a resource to the flat tables of its type.
+    pub fn flat_rows(
+        &mut self,
+        resource: &Resource<'_>,
+        scope: Scope<'_>,
+        version: &Version<'_>,
+        account: &mut Account,
+    ) {
+        let theirs = self.views_of(resource.resource_type);
+        for (rows, _) in &mut self.views[theirs] {
+            let before = rows.len();
+            rows.append(resource, scope, version);
+            rows.take_faults(account);
+            self.appended += rows.len() - before;
+        }
+    }
+
+    /// Where the flat tables of a resource type stand.
+    fn views_of(&self, resource_type: &str) -> Range<usize> {
+        let start = self.views.partition_point(|(rows, _)| *rows.view().resource_type < *resource_type);
+        let count = self.views[start..].partition_point(|(rows, _)| rows.view().resource_type == resource_type);
+        start..start + count
     }
 
     /// Adds a rejected record.
     pub fn reject(&mut self, reject: &Reject<'_>) {
+        self.appended += 1;
         let columns = &mut self.rejected;
         columns.text(0, Some(self.origin.run_id()));
         columns.text(1, Some(self.origin.source_id()));
@@ -200,6 +240,7 @@ impl Sink {
 
     /// Adds an excluded resource.
     pub fn exclude(&mut self, exclusion: &Exclusion<'_>) {
+        self.appended += 1;
         let columns = &mut self.exclusion;
         columns.text(0, Some(self.origin.run_id()));
         columns.text(1, Some(self.origin.source_id()));
@@ -219,6 +260,7 @@ impl Sink {
     /// Adds a version of a resource as it came.
     pub fn raw(&mut self, version: &RawVersion<'_>) {
         let Some(columns) = &mut self.raw else { return };
+        self.appended += 1;
         columns.text(0, Some(self.origin.source_id()));
         columns.text(1, Some(version.resource_type));
         columns.text(2, Some(version.resource_id));
@@ -238,6 +280,11 @@ impl Sink {
     /// # Errors
     /// The lake refuses the rows.
     pub fn flush(&mut self, everything: bool) -> Result<()> {
+        // There are many tables; most rows fill none of them.
+        if !everything && self.appended < LOOK_ROWS {
+            return Ok(());
+        }
+        self.appended = 0;
         let least = if everything { 1 } else { BATCH_ROWS };
         if self.omop_rows >= least {
             self.omop_rows = 0;

@@ -7,7 +7,7 @@ use crossbeam_channel::bounded;
 
 use crate::error::{Error, Result};
 use crate::extract::source::Sources;
-use crate::extract::{self, Block};
+use crate::extract::{self, Block, Spare};
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,11 +55,12 @@ pub fn over<W: Send>(
     let (sender, receiver) = bounded::<Block>(workers.len() * 2);
     let next_file = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
+    let spare = Spare::default();
     thread::scope(|scope| {
         let readers: Vec<_> = (0..workers.len().min(sources.files.len()))
             .map(|_| {
                 let sender = sender.clone();
-                let (next_file, stop) = (&next_file, &stop);
+                let (next_file, stop, spare) = (&next_file, &stop, &spare);
                 scope.spawn(move || -> Result<()> {
                     loop {
                         let index = next_file.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +68,7 @@ pub fn over<W: Send>(
                             return Ok(());
                         };
                         let send = &mut |block| !stop.load(Ordering::Relaxed) && sender.send(block).is_ok();
-                        extract::read(file, index as u32, &meter.bytes_done, send)?;
+                        extract::read(file, index as u32, &meter.bytes_done, spare, send)?;
                     }
                 })
             })
@@ -77,7 +78,7 @@ pub fn over<W: Send>(
             .into_iter()
             .map(|mut worker| {
                 let receiver = receiver.clone();
-                let (stop, work) = (&stop, &work);
+                let (stop, work, spare) = (&stop, &work, &spare);
                 scope.spawn(move || -> Result<W> {
                     // Blocks are taken to the end even after a failure, so that no reader waits for ever.
                     let mut outcome = Ok(());
@@ -88,6 +89,7 @@ pub fn over<W: Send>(
                                 stop.store(true, Ordering::Relaxed);
                             }
                         }
+                        spare.keep(block);
                     }
                     outcome.map(|()| worker)
                 })

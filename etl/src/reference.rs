@@ -1,5 +1,7 @@
 //! References between resources: which resource a reference names, and which OMOP row that resource makes.
 
+mod recent;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -7,12 +9,13 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use model::omop::key::omop_key;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::document::mix;
 use crate::extract::bundle::Bundle;
 use crate::id_set::IdSet;
-use crate::literal_reference::{type_and_id, unversioned};
+use crate::literal_reference::{plain, type_and_id, unversioned};
+pub use recent::Recent;
 
 /// What the input, and the lake before it, has to offer to references.
 #[derive(Default)]
@@ -52,7 +55,33 @@ pub struct References<'r> {
     source_id: &'r str,
     bundle: Option<&'r Bundle>,
     full_url: Option<&'r str>,
+    recent: Option<&'r Recent>,
     answers: Cell<u64>,
+}
+
+/// A kind of row that references lead to.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Person,
+    VisitOccurrence,
+    VisitDetail,
+    Provider,
+    CareSite,
+    PayerPlanPeriod,
+}
+
+impl Target {
+    /// The table of the rows, and the types of the resources that make them.
+    fn table(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Target::Person => ("person", &["Patient"]),
+            Target::VisitOccurrence => ("visit_occurrence", &["Encounter"]),
+            Target::VisitDetail => ("visit_detail", &["Encounter"]),
+            Target::Provider => ("provider", &["Practitioner", "PractitionerRole"]),
+            Target::CareSite => ("care_site", &["Organization", "Location"]),
+            Target::PayerPlanPeriod => ("payer_plan_period", &["Coverage"]),
+        }
+    }
 }
 
 impl<'r> References<'r> {
@@ -63,12 +92,18 @@ impl<'r> References<'r> {
         bundle: Option<&'r Bundle>,
         full_url: Option<&'r str>,
     ) -> Self {
-        References { directory: Some(directory), source_id, bundle, full_url, answers: Cell::new(0) }
+        References { directory: Some(directory), source_id, bundle, full_url, recent: None, answers: Cell::new(0) }
+    }
+
+    /// The same, with a memory of what the same directory answered before. Within a Bundle references mean something
+    /// else than outside of it, and nothing is remembered.
+    pub fn remembering(self, recent: &'r Recent) -> Self {
+        References { recent: Some(recent).filter(|_| self.bundle.is_none()), ..self }
     }
 
     /// Believes that whatever a reference names exists: for the survey, which finds out what does.
     pub fn credulous(source_id: &'r str, bundle: Option<&'r Bundle>, full_url: Option<&'r str>) -> Self {
-        References { directory: None, source_id, bundle, full_url, answers: Cell::new(0) }
+        References { directory: None, source_id, bundle, full_url, recent: None, answers: Cell::new(0) }
     }
 
     /// A hash of all answers given: other answers may mean other rows.
@@ -78,15 +113,15 @@ impl<'r> References<'r> {
 
     /// The `person_id` of the Patient that the reference names, when that Patient makes a person.
     pub fn person(&self, reference: &str) -> Option<i64> {
-        self.row(reference, "person", &["Patient"])
+        self.row(reference, Target::Person)
     }
 
     /// The `visit_occurrence_id` of the Encounter that the reference names, when that Encounter makes a visit. For an
     /// Encounter that makes a visit detail it is the visit around it.
     pub fn visit_occurrence(&self, reference: &str) -> Option<i64> {
-        let visit = self.row(reference, "visit_occurrence", &["Encounter"]);
+        let visit = self.row(reference, Target::VisitOccurrence);
         visit.or_else(|| {
-            let detail = self.row(reference, "visit_detail", &["Encounter"])?;
+            let detail = self.row(reference, Target::VisitDetail)?;
             self.directory?.visit_of_detail.get(&detail).copied()
         })
     }
@@ -105,18 +140,18 @@ impl<'r> References<'r> {
 
     /// The `visit_detail_id` of the Encounter that the reference names, when that Encounter makes a visit detail.
     pub fn visit_detail(&self, reference: &str) -> Option<i64> {
-        self.row(reference, "visit_detail", &["Encounter"])
+        self.row(reference, Target::VisitDetail)
     }
 
     /// The `provider_id` of the Practitioner that the reference names, or of the PractitionerRole: its Practitioner's, or
     /// its own where there is no such Practitioner.
     pub fn provider(&self, reference: &str) -> Option<i64> {
-        self.row(reference, "provider", &["Practitioner", "PractitionerRole"])
+        self.row(reference, Target::Provider)
     }
 
     /// The `care_site_id` of the Organization or Location that the reference names.
     pub fn care_site(&self, reference: &str) -> Option<i64> {
-        self.row(reference, "care_site", &["Organization", "Location"])
+        self.row(reference, Target::CareSite)
     }
 
     /// The day on which the person's last visit began.
@@ -151,12 +186,17 @@ impl<'r> References<'r> {
 
     /// The `payer_plan_period_id` of the Coverage that the reference names.
     pub fn payer_plan_period(&self, reference: &str) -> Option<i64> {
-        self.row(reference, "payer_plan_period", &["Coverage"])
+        self.row(reference, Target::PayerPlanPeriod)
     }
 
     /// The logical id of the resource of that type that the reference names, whether or not it exists; any type when
     /// none is given.
     pub fn id<'n>(&'n self, reference: &'n str, resource_type: Option<&str>) -> Option<Cow<'n, str>> {
+        if self.bundle.is_none()
+            && let Some((of, id)) = plain(reference)
+        {
+            return resource_type.is_none_or(|wanted| of == wanted).then_some(Cow::Borrowed(id));
+        }
         let is_wanted = |name: &str| resource_type.is_none_or(|wanted| name.split('/').next() == Some(wanted));
         match self.name(reference).filter(|name| is_wanted(name)) {
             Some(Cow::Borrowed(name)) => name.split_once('/').map(|(_, id)| Cow::Borrowed(id)),
@@ -169,8 +209,13 @@ impl<'r> References<'r> {
         }
     }
 
-    fn row(&self, reference: &str, table: &str, types: &[&str]) -> Option<i64> {
-        let found = self.names(reference, types).find_map(|name| self.row_of(&name, table));
+    fn row(&self, reference: &str, target: Target) -> Option<i64> {
+        let (table, types) = target.table();
+        let look_up = || self.names(reference, types).find_map(|name| self.row_of(&name, table));
+        let found = match self.recent {
+            Some(recent) => recent.answer(xxh3_64_with_seed(reference.as_bytes(), target as u64), look_up),
+            None => look_up(),
+        };
         self.answers.set(mix(self.answers.get(), found.unwrap_or_default() as u64));
         found
     }
@@ -218,6 +263,9 @@ impl<'r> References<'r> {
             {
                 return Some(Cow::Borrowed(name));
             }
+        }
+        if plain(reference).is_some() {
+            return Some(Cow::Borrowed(reference));
         }
         if let Some((resource_type, system, value)) = conditional(reference) {
             let key = identifier_key(resource_type, system.unwrap_or_default(), value);

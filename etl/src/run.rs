@@ -296,13 +296,13 @@ impl<'l> Loading<'l> {
             Ok(())
         })?;
         let mut share = Share::default();
-        for worker in workers {
-            share.account.merge(worker.account);
-            share.files.merge(worker.sink.close()?);
-            share.spans.merge(worker.spans);
-            share.persons.extend(worker.persons);
-            share.changed.extend(worker.changed);
-            share.keys.push(worker.keys);
+        for Worker { output, .. } in workers {
+            share.account.merge(output.account);
+            share.files.merge(output.sink.close()?);
+            share.spans.merge(output.spans);
+            share.persons.extend(output.persons);
+            share.changed.extend(output.changed);
+            share.keys.push(output.keys);
         }
         Ok(share)
     }

@@ -154,7 +154,7 @@ impl Part1 {
         let head = record.head();
         let name = match (record.deletes, head.resource_type, head.id) {
             (Some(name), _, _) => name.to_owned(),
-            (None, Some(resource_type), Some(id)) => format!("{resource_type}/{id}"),
+            (None, Some(resource_type), Some(id)) => [resource_type, "/", id].concat(),
             _ => return,
         };
         let key = name_key(&name);

@@ -21,7 +21,7 @@ use crate::extract::source::Sources;
 use crate::load::{RawVersion, Sink};
 use crate::map::{self, Judgement, Mapped};
 use crate::policy::Policy;
-use crate::reference::References;
+use crate::reference::{Recent, References};
 use crate::spill::Spill;
 use crate::survey::{Loser, Survey};
 use crate::view::path::Scope;
@@ -45,8 +45,16 @@ pub struct Shared<'s> {
     pub remap: bool,
 }
 
-/// One thread's share of the second pass.
+/// One thread of the second pass.
 pub struct Worker {
+    /// What it made so far.
+    pub output: Output,
+    tape: Tape,
+    recent: Recent,
+}
+
+/// What one thread of the second pass makes.
+pub struct Output {
     /// Where rows go.
     pub sink: Sink,
     /// What became of the records.
@@ -59,9 +67,7 @@ pub struct Worker {
     pub keys: Spill<2>,
     /// Resources of the lake whose rows must go.
     pub changed: HashSet<i64>,
-    tape: Tape,
     failure: Option<crate::Error>,
-    advanced: u64,
 }
 
 /// A record that is a resource: what the worker needs to write of it.
@@ -75,17 +81,16 @@ struct Sound<'r> {
 impl Worker {
     /// Begins with nothing.
     pub fn new(sink: Sink) -> Worker {
-        Worker {
+        let output = Output {
             sink,
             account: Account::default(),
             spans: Spans::default(),
             persons: HashSet::new(),
             keys: Spill::default(),
             changed: HashSet::new(),
-            tape: Tape::default(),
             failure: None,
-            advanced: 0,
-        }
+        };
+        Worker { output, tape: Tape::default(), recent: Recent::default() }
     }
 
     /// Takes the records of a block; returns how many resources there were.
@@ -93,51 +98,45 @@ impl Worker {
     /// # Errors
     /// Rows cannot be written.
     pub fn take(&mut self, block: &Block, shared: &Shared<'_>) -> Result<u64> {
-        self.advanced = 0;
+        let mut count = 0;
         for_each(block, &mut |item| {
-            if self.failure.is_none() {
+            if self.output.failure.is_none() {
+                count += 1;
                 self.item(item, block, shared);
-                self.failure = self.failure.take().or(self.sink.flush(false).err());
+                let flushed = self.output.sink.flush(false);
+                self.output.failure = self.output.failure.take().or(flushed.err());
             }
         });
-        self.failure.take().map_or(Ok(self.advanced), Err)
+        self.output.failure.take().map_or(Ok(count), Err)
     }
 
     fn item(&mut self, item: Item<'_>, block: &Block, shared: &Shared<'_>) {
-        self.advanced += 1;
         let file = shared.sources.files.get(block.file as usize).map_or("", |file| file.name.as_str());
         let origin = |line: u64| quality::Origin { file, line };
         match item {
             Item::Unreadable(what) => {
-                self.unreadable(origin(what.line), &what.resource_type, what.field, what.reason, what.detail);
+                self.output.unreadable(origin(what.line), &what.resource_type, what.field, what.reason, what.detail);
             }
             Item::Bundle { line, id, entry_count } => {
-                self.account.accounting.of("Bundle").read += 1;
+                self.output.account.accounting.of("Bundle").read += 1;
                 let detail = format!("{entry_count} entries, each taken as a record");
-                self.exclude(origin(line), "Bundle", id, "bundle_opened", detail);
+                self.output.exclude(origin(line), "Bundle", id, "bundle_opened", detail);
             }
-            Item::Record(record) => {
-                let origin = origin(record.line);
-                match record.deletes {
-                    Some(name) => self.delete(&record, name, origin, shared),
-                    None => {
-                        // The tape is lent out while the worker writes what stands on it.
-                        let mut tape = std::mem::take(&mut self.tape);
-                        self.record(&record, &mut tape, origin, shared);
-                        self.tape = tape;
-                    }
-                }
-            }
+            Item::Record(record) => match record.deletes {
+                Some(name) => self.output.delete(&record, name, origin(record.line), shared),
+                None => self.record(&record, origin(record.line), shared),
+            },
         }
     }
 
-    fn record(&mut self, record: &Record<'_>, tape: &mut Tape, origin: quality::Origin<'_>, shared: &Shared<'_>) {
+    fn record(&mut self, record: &Record<'_>, origin: quality::Origin<'_>, shared: &Shared<'_>) {
+        let Worker { output, tape, recent } = self;
         let head_type = || record.head().resource_type.unwrap_or_default();
         let text = match std::str::from_utf8(record.text) {
             Ok(text) => text,
             Err(error) => {
                 let detail = format!("expected valid UTF-8 at byte {}", error.valid_up_to());
-                return self.unreadable(origin, head_type(), None, "invalid_utf8", detail);
+                return output.unreadable(origin, head_type(), None, "invalid_utf8", detail);
             }
         };
         let element = match tape.parse(text) {
@@ -148,7 +147,7 @@ impl Worker {
                     Fault::TooDeep { .. } => ("nested_too_deep", None),
                     Fault::DuplicateMember { name, .. } => ("duplicate_member", Some(name.clone())),
                 };
-                return self.unreadable(origin, head_type(), field, reason, fault.to_string());
+                return output.unreadable(origin, head_type(), field, reason, fault.to_string());
             }
         };
         let Some(resource_type) = resource_type(element) else {
@@ -156,14 +155,14 @@ impl Worker {
                 Kind::Object => (Some("resourceType".into()), "expected the name of a FHIR resource type"),
                 _ => (None, "expected an object with a `resourceType`"),
             };
-            return self.unreadable(origin, "", field, "missing_resource_type", detail.into());
+            return output.unreadable(origin, "", field, "missing_resource_type", detail.into());
         };
-        self.account.accounting.of(resource_type).read += 1;
+        output.account.accounting.of(resource_type).read += 1;
         let own_id = element.get("id").map(|id| id.as_str().filter(|id| is_id(id)));
         let id = match own_id {
             Some(None) => {
                 let detail = "expected a string of 1 to 256 characters without `/`".into();
-                return self.reject(
+                return output.reject(
                     origin,
                     resource_type,
                     None,
@@ -176,21 +175,29 @@ impl Worker {
             None => record.full_url.and_then(identity).filter(|id| is_id(id)),
         };
         let Some(id) = id else {
-            if !map::has_target(resource_type) && self.sink.views_of(resource_type).next().is_none() {
-                return self.exclude(origin, resource_type, None, "no_omop_target", resource_type.into());
+            if !map::has_target(resource_type) && !output.sink.has_view(resource_type) {
+                return output.exclude(origin, resource_type, None, "no_omop_target", resource_type.into());
             }
             let field = Some(format!("{resource_type}.id"));
-            return self.reject(origin, resource_type, None, field, "missing_element", "expected a logical id".into());
+            return output.reject(
+                origin,
+                resource_type,
+                None,
+                field,
+                "missing_element",
+                "expected a logical id".into(),
+            );
         };
         if let Some(loser) = shared.survey.losers.get(&record.position) {
             let reason = match loser {
                 Loser::Duplicate => "duplicate",
                 Loser::Superseded => "superseded_version",
             };
-            return self.exclude(origin, resource_type, Some(id), reason, "another version counts".into());
+            return output.exclude(origin, resource_type, Some(id), reason, "another version counts".into());
         }
         let references =
-            References::new(&shared.survey.directory, shared.policy.source_id, record.bundle, record.full_url);
+            References::new(&shared.survey.directory, shared.policy.source_id, record.bundle, record.full_url)
+                .remembering(recent);
         let resource = Resource { resource_type, id, element };
         let mapped = if shared.policy.no_omop && map::has_target(resource_type) {
             let judgement = Judgement::Excluded { reason: "omop_off", detail: resource_type.to_owned() };
@@ -202,7 +209,7 @@ impl Worker {
         let meta = element.get("meta");
         let meta = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
         let version = Version {
-            resource_key: omop_key(shared.policy.source_id, &format!("{resource_type}/{id}"), "fhir", ""),
+            resource_key: omop_key(shared.policy.source_id, &[resource_type, "/", id].concat(), "fhir", ""),
             version_id: meta("versionId"),
             last_updated: meta("lastUpdated").and_then(|text| DateTime::parse(text).ok()).map(column::micros),
             content_hash: content_hash as i64,
@@ -210,9 +217,11 @@ impl Worker {
         };
         let scope = Scope { id, references: &references };
         let sound = Sound { resource, line: origin, version, text: text.trim() };
-        self.write(sound, mapped, scope, shared);
+        output.write(sound, mapped, scope, shared);
     }
+}
 
+impl Output {
     fn write(&mut self, sound: Sound<'_>, mapped: Mapped<'_>, scope: Scope<'_>, shared: &Shared<'_>) {
         let Sound { resource, line, version, text } = sound;
         let Resource { resource_type, id, .. } = resource;
@@ -250,10 +259,7 @@ impl Worker {
             }
             None => {}
         }
-        for rows in self.sink.views_of(resource_type) {
-            rows.append(&resource, scope, &version);
-            rows.take_faults(&mut self.account);
-        }
+        self.sink.flat_rows(&resource, scope, &version, &mut self.account);
         for mut mapped in mapped.rows {
             if let Row::VisitOccurrence(visit) = &mut mapped.row {
                 visit.preceding_visit_occurrence_id = shared.survey.preceding.of(visit.visit_occurrence_id);

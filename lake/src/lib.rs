@@ -5,6 +5,7 @@ mod catalog;
 mod commit;
 mod config;
 mod data_file;
+mod dictionary;
 mod error;
 mod field_id;
 mod filter_is_true;

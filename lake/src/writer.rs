@@ -21,6 +21,7 @@ use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 use crate::data_file::{Placement, describe};
+use crate::dictionary::hardly_repeats;
 use crate::litter::Litter;
 use crate::store::{Output, Store, shown};
 use crate::{Error, Result, TableName};
@@ -127,7 +128,7 @@ impl TableWriter {
     fn write_partition(&mut self, partition: Struct, key: Option<&PartitionKey>, rows: RecordBatch) -> Result<()> {
         let mut file = match self.open.remove(&partition) {
             Some(file) => file,
-            None => OpenFile::create(&self.layout, partition.clone(), key)?,
+            None => OpenFile::create(&self.layout, partition.clone(), key, &rows)?,
         };
         file.write(&self.layout, rows)?;
         if file.size_bytes() >= FILE_BYTES {
@@ -215,7 +216,8 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn create(layout: &Layout, partition: Struct, key: Option<&PartitionKey>) -> Result<OpenFile> {
+    /// Begins a file whose first rows are these.
+    fn create(layout: &Layout, partition: Struct, key: Option<&PartitionKey>, first: &RecordBatch) -> Result<OpenFile> {
         let mut name = format!("{}.parquet", Uuid::now_v7());
         if let Some(key) = key {
             name = format!("{}/{name}", folder_name(&key.to_path()));
@@ -223,7 +225,8 @@ impl OpenFile {
         let url = format!("{}/{name}", layout.folder);
         layout.litter.add(&url);
         let file = layout.store.create(&url).map_err(Error::file(shown(&url), "created"))?;
-        let options = ArrowWriterOptions::new().with_properties(properties(layout)).with_skip_arrow_metadata(true);
+        let options =
+            ArrowWriterOptions::new().with_properties(properties(layout, first)).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, layout.file_schema.clone(), options)
             .map_err(Error::parquet(&shown(&url), "written"))?;
         Ok(OpenFile {
@@ -331,15 +334,18 @@ fn is_sorted(columns: &[SortColumn], rows: usize) -> Result<bool, arrow::error::
     Ok((1..rows).all(|row| ordered(&row)))
 }
 
-fn properties(layout: &Layout) -> WriterProperties {
+fn properties(layout: &Layout, first: &RecordBatch) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by(concat!("healthlake ", env!("CARGO_PKG_VERSION")).to_string());
-    // A key of one column has no value twice: a dictionary of it is work for nothing.
-    if let [key] = layout.key.as_slice() {
-        builder = builder.set_column_dictionary_enabled(ColumnPath::from(key.as_str()), false);
+    // A key of one column has no value twice, and others tell: a dictionary of them is work for nothing.
+    let is_key = |name: &str| matches!(layout.key.as_slice(), [key] if key == name);
+    for (field, values) in first.schema_ref().fields().iter().zip(first.columns()) {
+        if is_key(field.name()) || hardly_repeats(values) {
+            builder = builder.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
+        }
     }
     builder.build()
 }

@@ -133,6 +133,9 @@ static BY_CODE: LazyLock<HashMap<(&str, &str), &Concept>> = LazyLock::new(|| {
     concepts.into_iter().map(|concept| ((concept.vocabulary_id, concept.concept_code), concept)).collect()
 });
 
+static BY_VALUE: LazyLock<HashMap<(&str, &str), i32>> =
+    LazyLock::new(|| VALUES.iter().map(|value| ((value.map, value.source_code), value.concept_id)).collect());
+
 /// Every concept of the starter, in the order of the ids.
 pub fn starter_concepts() -> Iter<'static, Concept> {
     CONCEPTS.iter()
@@ -229,10 +232,7 @@ pub fn rule(name: &str) -> i32 {
 /// What a code means in one of the value maps: `None` when the map does not know the code, 0 when it knows that the
 /// code has no concept.
 pub fn value(map: &str, code: &str) -> Option<i32> {
-    VALUES
-        .binary_search_by_key(&(map, code), |value| (value.map, value.source_code))
-        .ok()
-        .map(|index| VALUES[index].concept_id)
+    BY_VALUE.get(&(map, code)).copied()
 }
 
 /// True for concepts that name a thing one may be allergic to, not the allergy itself.

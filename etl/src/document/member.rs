@@ -1,11 +1,40 @@
-//! The member names of one object: none may stand twice.
+//! The names of members: found quickly, and none may stand twice in one object.
 
 use std::collections::HashSet;
+use std::ops::Deref;
 
 use super::{Kind, Tape};
 
 /// Above so many members an object's names are checked with a set.
 const FEW_MEMBERS: usize = 64;
+
+/// The name of a member that is asked of many records.
+#[derive(Clone, Debug)]
+pub struct Name {
+    text: Box<str>,
+    fingerprint: u32,
+}
+
+impl Name {
+    /// Its [`fingerprint`].
+    pub fn fingerprint(&self) -> u32 {
+        self.fingerprint
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Name { text: text.into(), fingerprint: fingerprint(text.as_bytes()) }
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
 
 /// The member names of one object: a 64-bit sieve first, an exact look only where the sieve hits.
 #[derive(Default)]

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::member::{Names, fingerprint, name};
 use super::{Kind, Node, Tape};
+use crate::skim;
 
 /// Objects and arrays may stand this deep inside each other.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -38,6 +39,7 @@ pub enum Fault {
 pub(super) fn parse(text: &str, tape: &mut Tape) -> Result<(), Fault> {
     tape.nodes.clear();
     tape.unescaped.clear();
+    tape.index.clear();
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, tape };
     parser.space();
     parser.value(0)?;
@@ -147,7 +149,11 @@ impl Parser<'_> {
             }
             let (start, key) = (self.at, self.tape.nodes.len());
             self.string()?;
-            self.tape.nodes[key].next = fingerprint(name(self.text, self.tape, key).as_bytes());
+            let fingerprint = fingerprint(name(self.text, self.tape, key).as_bytes());
+            self.tape.nodes[key].next = fingerprint;
+            if index == 0 {
+                self.tape.index.add(fingerprint, key);
+            }
             if names.repeat(self.text, self.tape, index, key) {
                 let name = name(self.text, self.tape, key).chars().take(64).collect();
                 return Err(Fault::DuplicateMember { at: start, name });
@@ -214,7 +220,7 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<(), Fault> {
         self.at += 1;
         let start = self.at;
-        self.plain();
+        self.at = skim::plain(self.bytes, start);
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 self.push(Kind::String, start, self.at);
@@ -224,26 +230,6 @@ impl Parser<'_> {
             Some(b'\\') => self.escaped(start),
             Some(_) => Err(self.expected("no control character inside a string")),
             None => Err(self.expected("the end of a string")),
-        }
-    }
-
-    /// Goes to the next quote, backslash or control character, eight bytes at a time.
-    fn plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        while let Some(chunk) = self.bytes.get(self.at..self.at + 8) {
-            let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-            let found = zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64)) | control;
-            if found != 0 {
-                self.at += (found.trailing_zeros() / 8) as usize;
-                return;
-            }
-            self.at += 8;
-        }
-        while self.bytes.get(self.at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
-            self.at += 1;
         }
     }
 
@@ -259,7 +245,7 @@ impl Parser<'_> {
                 None => return Err(self.expected("the end of a string")),
             }
             copied = self.at;
-            self.plain();
+            self.at = skim::plain(self.bytes, copied);
         }
         self.at += 1;
         let end = self.tape.unescaped.len();

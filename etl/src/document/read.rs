@@ -105,7 +105,7 @@ impl<'d> Deserializer<'d> for Element<'d> {
             Kind::Number => self.visit_number(visitor),
             Kind::String | Kind::Escaped => visitor.visit_borrowed_str(self.as_str().unwrap_or_default()),
             Kind::Array => visitor.visit_seq(ReadItems { items: self.items(), index: 0 }),
-            Kind::Object => visitor.visit_map(ReadMembers { members: self.members(), value: None }),
+            Kind::Object => visitor.visit_map(ReadMembers::of(self)),
         }
     }
 
@@ -137,11 +137,12 @@ impl<'d> Deserializer<'d> for Element<'d> {
     fn deserialize_struct<V: Visitor<'d>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, WrongType> {
         match self.kind() {
             Kind::Array => Err(WrongType::invalid_type(Unexpected::Seq, &visitor)),
+            Kind::Object => visitor.visit_map(ReadMembers { fields, ..ReadMembers::of(self) }),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -172,11 +173,31 @@ impl<'d> SeqAccess<'d> for ReadItems<'d> {
         self.index += 1;
         seed.deserialize(item).map(Some).map_err(|error| error.below(&format!("[{}]", self.index - 1)))
     }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.clone().count())
+    }
 }
 
 struct ReadMembers<'d> {
     members: Members<'d>,
+    /// The fields of the struct that is read: their members come by number, which is found without asking the struct.
+    fields: &'static [&'static str],
+    /// The field behind the last one, since members mostly stand in the order of the fields.
+    next: usize,
     value: Option<(&'d str, Element<'d>)>,
+}
+
+impl<'d> ReadMembers<'d> {
+    fn of(object: Element<'d>) -> Self {
+        ReadMembers { members: object.members(), fields: &[], next: 0, value: None }
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        let (before, behind) = self.fields.split_at(self.next);
+        let behind = behind.iter().position(|field| *field == name).map(|number| number + self.next);
+        behind.or_else(|| before.iter().position(|field| *field == name))
+    }
 }
 
 impl<'d> MapAccess<'d> for ReadMembers<'d> {
@@ -187,7 +208,11 @@ impl<'d> MapAccess<'d> for ReadMembers<'d> {
             return Ok(None);
         };
         self.value = Some((name, value));
-        seed.deserialize(de::value::BorrowedStrDeserializer::new(name)).map(Some)
+        let Some(number) = self.number(name) else {
+            return seed.deserialize(de::value::BorrowedStrDeserializer::new(name)).map(Some);
+        };
+        self.next = number + 1;
+        seed.deserialize((number as u64).into_deserializer()).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'d>>(&mut self, seed: T) -> Result<T::Value, WrongType> {

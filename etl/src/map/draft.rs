@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Context, Coverage, Judgement, Loss, Mapped, MappedRow};
 use crate::document::{Element, Resource};
+use crate::literal_reference::plain;
 use crate::vocabulary::{Priority, Resolution};
 
 /// The longest `*_source_value` of the CDM.
@@ -37,7 +38,7 @@ pub struct Visit {
 impl<'d, 'c> Draft<'d, 'c> {
     /// A draft without rows.
     pub fn new(resource: Resource<'d>, context: Context<'c>) -> Self {
-        let name = format!("{}/{}", resource.resource_type, resource.id);
+        let name = [resource.resource_type, "/", resource.id].concat();
         Draft { context, resource, name, mapped: Mapped::default(), parts: Vec::new() }
     }
 
@@ -329,6 +330,9 @@ pub fn names_type(reference: &Reference<'_>, types: &[&str]) -> bool {
 /// The type of a reference's target, where the reference says it.
 pub fn other_type<'k>(target: &'k str, reference: Option<&'k Reference<'_>>) -> Option<&'k str> {
     if let Some(target_type) = reference.and_then(|reference| reference.target_type.as_deref()) {
+        return Some(target_type);
+    }
+    if let Some((target_type, _)) = plain(target) {
         return Some(target_type);
     }
     if target.starts_with('#') || target.starts_with("urn:") {

@@ -11,6 +11,7 @@ mod function;
 mod infix;
 mod operation;
 mod parse;
+mod shortcut;
 mod token;
 
 use std::borrow::Cow;
@@ -18,17 +19,19 @@ use std::cell::Cell;
 
 use super::data_type::DataType;
 use super::decimal::Decimal;
-use crate::document::Element;
+use crate::document::{Element, Name};
 use crate::reference::References;
 
 use fold::Fold;
 use operation::Operation;
 pub use parse::Names;
+use shortcut::Shortcut;
 
 /// A compiled path.
 #[derive(Debug)]
 pub struct Path {
     chain: Chain,
+    shortcut: Option<Shortcut>,
 }
 
 /// Something to start from, and the steps from there.
@@ -57,13 +60,13 @@ enum Source {
 #[derive(Clone, Debug)]
 enum Step {
     /// The member of that name.
-    Member(Box<str>),
+    Member(Name),
     /// The member whose name begins so and ends with a type.
-    Choice(Box<str>),
+    Choice(Name),
     /// The member of that full name; without it, in elements that may not be a choice, the plain one.
     ChoiceOf {
-        member: Box<str>,
-        plain: Option<Box<str>>,
+        member: Name,
+        plain: Option<Name>,
         of: DataType,
     },
     Extension(Box<str>),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::super::data_type::{Class, DataType};
 use super::{Chain, Context, Fault, Item, Path, Source, Step};
-use crate::document::{Element, Kind};
+use crate::document::{Element, Kind, Name};
 
 /// Where items go; `Break` says that no more are needed.
 pub type Found<'f, 'd> = &'f mut dyn FnMut(Item<'d>) -> ControlFlow<()>;
@@ -24,6 +24,11 @@ impl Path {
 
     /// The item that the path finds; the first, and a fault, when there are more.
     pub fn single<'d>(&'d self, focus: Option<&Item<'d>>, context: &Context<'d>) -> Option<Item<'d>> {
+        if let (Some(shortcut), Some(Item::Element(element, of))) = (&self.shortcut, focus)
+            && let Ok(item) = shortcut.follow(*element, *of, context)
+        {
+            return item;
+        }
         self.chain.single(focus, context)
     }
 
@@ -119,13 +124,13 @@ fn walk<'d>(
         return found(Item::Element(element, of));
     };
     match step {
-        Step::Member(name) => match element.get(name) {
+        Step::Member(name) => match element.named(name) {
             Some(value) => each(rest, value, None, context, found),
             None => Continue(()),
         },
-        Step::ChoiceOf { member, plain, of } => match element.get(member) {
+        Step::ChoiceOf { member, plain, of } => match element.named(member) {
             Some(value) => each(rest, value, Some(*of), context, found),
-            None => match plain.as_deref().and_then(|plain| element.get(plain)) {
+            None => match plain.as_ref().and_then(|plain| element.named(plain)) {
                 Some(value) if value.kind() == Kind::Array => value
                     .items()
                     .filter(|item| may_be(*item, *of))
@@ -155,20 +160,10 @@ fn walk<'d>(
             }
             Continue(())
         }
-        Step::ResourceKey => {
-            let id = if element.is(&context.root) { Some(context.scope.id) } else { None };
-            match id.filter(|id| !id.is_empty()) {
-                Some(id) => walk_made(rest, Item::Text(Cow::Borrowed(id), DataType::STRING), context, found),
-                None => Continue(()),
-            }
-        }
-        Step::ReferenceKey(of) => {
-            let reference = element.get("reference").and_then(|reference| reference.as_str());
-            match reference.and_then(|reference| context.scope.references.id(reference, of.as_deref())) {
-                Some(id) => walk_made(rest, Item::Text(id, DataType::STRING), context, found),
-                None => Continue(()),
-            }
-        }
+        Step::ResourceKey | Step::ReferenceKey(_) => match key(step, element, context) {
+            Some(item) => walk_made(rest, item, context, found),
+            None => Continue(()),
+        },
         Step::Where(_) | Step::Select(_) => walk_asking(step, rest, Item::Element(element, of), context, found),
     }
 }
@@ -224,11 +219,27 @@ fn each<'d>(
     }
 }
 
-/// The member of that name, or of a name that is longer by a type.
-fn choice<'d>(element: Element<'d>, name: &str) -> Option<(Element<'d>, Option<DataType>)> {
-    element.members().find_map(|(key, value)| match key.strip_prefix(name)? {
-        "" => Some((value, None)),
-        ending => DataType::of_ending(ending).map(|of| (value, Some(of))),
+/// The key of the resource, or the one that a reference names.
+pub fn key<'d>(step: &'d Step, element: Element<'d>, context: &Context<'d>) -> Option<Item<'d>> {
+    let id = match step {
+        Step::ReferenceKey(of) => {
+            let reference = element.get("reference")?.as_str()?;
+            context.scope.references.id(reference, of.as_deref())?
+        }
+        _ if element.is(&context.root) && !context.scope.id.is_empty() => Cow::Borrowed(context.scope.id),
+        _ => return None,
+    };
+    Some(Item::Text(id, DataType::STRING))
+}
+
+/// The member of that name, or else of a name that is longer by a type.
+pub fn choice<'d>(element: Element<'d>, name: &Name) -> Option<(Element<'d>, Option<DataType>)> {
+    if let Some(value) = element.named(name) {
+        return Some((value, None));
+    }
+    element.members().find_map(|(key, value)| {
+        let of = DataType::of_ending(key.strip_prefix(&**name)?)?;
+        Some((value, Some(of)))
     })
 }
 

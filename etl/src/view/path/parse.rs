@@ -5,8 +5,10 @@ use super::super::decimal::Decimal;
 use super::fold::{Fold, Folding};
 use super::infix::Infix;
 use super::operation::Operation;
+use super::shortcut::Shortcut;
 use super::token::{Token, tokens};
 use super::{Chain, Literal, Path, Source, Step};
+use crate::document::Name;
 
 /// Brackets and arguments may stand this deep inside each other.
 const MAX_DEPTH: usize = 40;
@@ -41,7 +43,7 @@ impl Path {
         let tokens = tokens(text).map_err(told)?;
         let mut parser = Parser { tokens, next: 0, names, depth: 0, operations: 0 };
         let chain = parser.path().map_err(told)?;
-        Ok(Path { chain })
+        Ok(Path { shortcut: Shortcut::of(&chain), chain })
     }
 }
 
@@ -275,8 +277,8 @@ impl Parser<'_> {
             _ => return Err((UNEXPECTED.to_owned(), at)),
         };
         if !self.eat("(") {
-            let name = name.into_boxed_str();
-            return Ok(input.then(if is_choice(&name) { Step::Choice(name) } else { Step::Member(name) }));
+            let member = Name::from(name.as_str());
+            return Ok(input.then(if is_choice(&name) { Step::Choice(member) } else { Step::Member(member) }));
         }
         self.count_operation()?;
         let chain = match name.as_str() {
@@ -352,9 +354,11 @@ impl Parser<'_> {
             return Ok(chain.then(Step::OfResource(name.into())));
         };
         let step = match chain.steps.pop() {
-            Some(Step::Choice(element)) => Step::ChoiceOf { member: of.ending(&element).into(), plain: None, of },
+            Some(Step::Choice(element)) => {
+                Step::ChoiceOf { member: of.ending(&element).as_str().into(), plain: None, of }
+            }
             Some(Step::Member(element)) => {
-                Step::ChoiceOf { member: of.ending(&element).into(), plain: Some(element), of }
+                Step::ChoiceOf { member: of.ending(&element).as_str().into(), plain: Some(element), of }
             }
             other => {
                 chain.steps.extend(other);

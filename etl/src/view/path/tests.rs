@@ -23,16 +23,21 @@ fn eval_as(path: &str, expected: Option<DataType>) -> String {
     ];
     let names = Names { resource_type: "Patient", constants: &constants, expected };
     let path = Path::compile(path, names).unwrap();
+    let render = |item: Item<'_>| match item {
+        Item::Element(element, _) if element.as_str().is_none() => element.text().to_owned(),
+        item => item.into_text().unwrap().into_owned(),
+    };
     let mut told = Vec::new();
     let _ = path.visit(Some(&Item::Element(element, None)), &context, &mut |item| {
-        told.push(match item {
-            Item::Element(element, _) if element.as_str().is_none() => element.text().to_owned(),
-            item => item.into_text().unwrap().into_owned(),
-        });
+        told.push(render(item));
         Continue(())
     });
-    let fault = fault.get().map_or(String::new(), |fault| format!(" ({})", fault.reason()));
-    told.join(",") + &fault
+    let told = told.join(",") + &fault.take().map_or(String::new(), |fault| format!(" ({})", fault.reason()));
+    // A shortcut finds what the chain finds.
+    let item = Some(Item::Element(element, None));
+    let by_chain = (path.chain.single(item.as_ref(), &context).map(render), fault.take());
+    assert_eq!((path.single(item.as_ref(), &context).map(render), fault.take()), by_chain, "{path:?}");
+    told
 }
 
 fn eval(path: &str) -> String {
@@ -44,6 +49,36 @@ fn assert_finds(cases: &[(&str, &str)]) {
     for (path, found) in cases {
         assert_eq!(eval(path), *found, "{path}");
     }
+}
+
+/// Where no shortcut is taken, the test above compares the chain with itself.
+#[test]
+fn plain_paths_have_a_shortcut_and_others_do_not() {
+    let has_shortcut = |path: &str| Path::compile(path, Names::default()).unwrap().shortcut.is_some();
+    for path in
+        ["id", "name.first().given[0]", "value.ofType(Quantity).value", "(a | b.c).first()", "a.getReferenceKey()"]
+    {
+        assert!(has_shortcut(path), "{path}");
+    }
+    for path in ["name.count()", "name[1]", "a | b", "(a | b).first().c", "a.where(b).c", "%rowIndex", "'x'"] {
+        assert!(!has_shortcut(path), "{path}");
+    }
+}
+
+#[test]
+fn a_shortcut_gives_way_where_there_is_a_choice() {
+    assert_finds(&[
+        ("name.given.first()", "A"),
+        ("name.first().given", "A"),
+        ("name.use", "old,usual"),
+        ("(nothing | name.use | id).first()", "old"),
+        ("(nothing | birthDate | id).first()", "1980-02"),
+        ("nothing.first()", ""),
+        ("active.ofType(boolean)", "true"),
+        ("subject.getReferenceKey(Group)", ""),
+        ("subject.getReferenceKey(Patient).first()", "p1"),
+        ("id.first().first()", "7"),
+    ]);
 }
 
 #[test]
