@@ -78,12 +78,19 @@ impl Zone {
 
     /// The moment in UTC.
     pub fn utc(self, moment: Moment) -> NaiveDateTime {
-        local(moment - i64::from(self.offset_minutes(moment)) * MINUTE)
+        local(self.shown(moment) - i64::from(self.offset_minutes(moment)) * MINUTE)
+    }
+
+    /// What clocks show: the hour that they leave out in spring is its end, so that nothing ends before it begins.
+    fn shown(self, moment: Moment) -> Moment {
+        let time = local(moment);
+        let is_left_out = self.daylight_saving && time.hour() == 2 && time.month() == 3 && is_change(time);
+        if is_left_out { moment - moment.rem_euclid(HOUR) + HOUR } else { moment }
     }
 
     /// Appends the moment as a FHIR dateTime with its offset, such as `2020-03-04T09:30:00-05:00`.
     pub fn write(self, moment: Moment, out: &mut Vec<u8>) {
-        let time = local(moment);
+        let time = local(self.shown(moment));
         write_date(time.date(), out);
         out.push(b'T');
         two(time.hour(), out);
@@ -117,19 +124,27 @@ fn two(number: u32, out: &mut Vec<u8>) {
 
 fn summer(moment: Moment) -> bool {
     let time = local(moment);
-    let (month, day) = (time.month(), time.day());
-    match month {
+    match time.month() {
         4..=10 => true,
-        3 | 11 => {
-            let weekday_of_first = NaiveDate::from_ymd_opt(time.year(), month, 1)
-                .map_or(0, |first| first.weekday().num_days_from_sunday());
-            let first_sunday = 1 + (7 - weekday_of_first) % 7;
-            let change = if month == 3 { first_sunday + 7 } else { first_sunday };
-            let after = day > change || (day == change && time.hour() >= 2);
+        month @ (3 | 11) => {
+            let change = day_of_change(time);
+            let after = time.day() > change || (time.day() == change && time.hour() >= 2);
             (month == 3) == after
         }
         _ => false,
     }
+}
+
+fn is_change(time: NaiveDateTime) -> bool {
+    time.day() == day_of_change(time)
+}
+
+/// The second Sunday of March, or the first Sunday of another month.
+fn day_of_change(time: NaiveDateTime) -> u32 {
+    let first = NaiveDate::from_ymd_opt(time.year(), time.month(), 1);
+    let weekday_of_first = first.map_or(0, |first| first.weekday().num_days_from_sunday());
+    let first_sunday = 1 + (7 - weekday_of_first) % 7;
+    if time.month() == 3 { first_sunday + 7 } else { first_sunday }
 }
 
 #[cfg(test)]
@@ -153,6 +168,20 @@ mod tests {
         assert_eq!(written(midnight(day(2024, 3, 10)) + 3 * HOUR), "2024-03-10T03:00:00-04:00");
         assert_eq!(written(midnight(day(2024, 11, 3)) + 3 * HOUR), "2024-11-03T03:00:00-05:00");
         assert_eq!(eastern.utc(midnight(day(2024, 7, 1)) + 22 * HOUR).to_string(), "2024-07-02 02:00:00");
+    }
+
+    #[test]
+    fn nothing_ends_before_it_begins_when_clocks_go_forward() {
+        let pacific = Zone { standard_minutes: -480, daylight_saving: true };
+        let night = midnight(day(2021, 3, 14));
+        let mut written = Vec::new();
+        pacific.write(night + 2 * HOUR + 25 * MINUTE + 44 * SECOND, &mut written);
+        assert_eq!(String::from_utf8(written).unwrap(), "2021-03-14T03:00:00-07:00");
+        let moments: Vec<_> = (0..6 * 60).map(|minute| pacific.utc(night + minute * MINUTE)).collect();
+        assert!(moments.is_sorted());
+        assert_eq!(moments[99].to_string(), "2021-03-14 09:39:00");
+        let arizona = Zone { standard_minutes: -420, daylight_saving: false };
+        assert_eq!(arizona.utc(night + 2 * HOUR + MINUTE).to_string(), "2021-03-14 09:01:00");
     }
 
     #[test]
