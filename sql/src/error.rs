@@ -87,6 +87,9 @@ pub enum Error {
     /// A query failed.
     #[error("{0}")]
     Query(String),
+    /// A query found no memory beside what else was running, or at all.
+    #[error("{0}")]
+    OutOfMemory(String),
     /// The lake refused.
     #[error(transparent)]
     Lake(#[from] lake::Error),
@@ -97,7 +100,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Error {
-        Error::Query(message_of(&error).0)
+        let message = message_of(&error).0;
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Error::OutOfMemory(message),
+            _ => Error::Query(message),
+        }
     }
 }
 

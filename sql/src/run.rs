@@ -1,5 +1,5 @@
-//! Runs models over the graph: as many at a time as asked for, each after the ones it reads; what reads a failed model is
-//! skipped and the rest goes on.
+//! Runs models over the graph: as many at a time as asked for, each after the ones it reads; what finds no memory beside
+//! others is built alone, what reads a failed model is skipped, and the rest goes on.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,8 +10,8 @@ use lake::Lake;
 use serde::Serialize;
 
 use crate::definition::Materialization;
-use crate::error::Result;
-use crate::materialize::{self, Options};
+use crate::error::{Error, Result};
+use crate::materialize::{self, Built, Options};
 use crate::project::{Model, Project};
 use crate::selection::Selection;
 
@@ -67,12 +67,24 @@ pub async fn run(
     options: &Options,
     progress: &(dyn Fn(&ModelOutcome) + Sync),
 ) -> Result<Outcome> {
+    let build = async |model: &Model| materialize::build(lake, project, model, options).await;
+    run_by(project, options, progress, &build).await
+}
+
+/// Lets `build` build each model: several at a time, and once more alone what found no memory beside others.
+async fn run_by(
+    project: &Project,
+    options: &Options,
+    progress: &(dyn Fn(&ModelOutcome) + Sync),
+    build: &impl AsyncFn(&Model) -> Result<Built>,
+) -> Result<Outcome> {
     let started = Instant::now();
     let selection = Selection { select: options.select.clone(), exclude: options.exclude.clone() };
     let meant = project.select(&selection)?;
     let mut waiting = meant.clone();
     let mut outcomes: BTreeMap<&str, ModelOutcome> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
+    let mut crowded_out = Vec::new();
     loop {
         let mut position = 0;
         while position < waiting.len() {
@@ -95,15 +107,25 @@ pub async fn run(
             } else if running.len() < options.threads.max(1)
                 && parents.iter().all(|parent| outcomes.contains_key(parent))
             {
-                running.push(build(lake, project, model, options));
+                running.push(async move { (model, outcome(model, build).await) });
                 waiting.remove(position);
             } else {
                 position += 1;
             }
         }
-        let Some(outcome) = running.next().await else { break };
+        let (model, outcome) = match running.next().await {
+            Some((model, Err(OutOfMemory(_)))) => {
+                crowded_out.push(model);
+                continue;
+            }
+            Some((model, Ok(outcome))) => (model, outcome),
+            None => match crowded_out.pop() {
+                Some(model) => (model, outcome(model, build).await.unwrap_or_else(|OutOfMemory(outcome)| outcome)),
+                None => break,
+            },
+        };
         progress(&outcome);
-        outcomes.insert(project.models[&outcome.name].name.as_str(), outcome);
+        outcomes.insert(&model.name, outcome);
     }
     let models = meant.iter().filter_map(|name| outcomes.remove(name)).collect();
     Ok(Outcome { models, seconds: started.elapsed().as_secs_f64() })
@@ -120,21 +142,26 @@ fn skipped(model: &Model, message: String) -> ModelOutcome {
     }
 }
 
-async fn build(lake: &Lake, project: &Project, model: &Model, options: &Options) -> ModelOutcome {
+/// What came of a model that found no memory.
+struct OutOfMemory(ModelOutcome);
+
+async fn outcome(model: &Model, build: &impl AsyncFn(&Model) -> Result<Built>) -> Result<ModelOutcome, OutOfMemory> {
     let started = Instant::now();
-    let built = materialize::build(lake, project, model, options).await;
+    let built = build(model).await;
+    let is_out_of_memory = matches!(built, Err(Error::OutOfMemory(_)));
     let (status, row_count, message) = match built {
         Ok(built) => (ModelStatus::Built, built.row_count, built.message),
         Err(error) => (ModelStatus::Failed, None, Some(format!("{}: {error}", model.file))),
     };
-    ModelOutcome {
+    let outcome = ModelOutcome {
         name: model.name.clone(),
         materialization: model.materialization,
         status,
         row_count,
         seconds: started.elapsed().as_secs_f64(),
         message,
-    }
+    };
+    if is_out_of_memory { Err(OutOfMemory(outcome)) } else { Ok(outcome) }
 }
 
 #[cfg(test)]
@@ -241,6 +268,33 @@ mod tests {
         assert_eq!(rows(&place.lake, "select count(*) from staging.s").await, "2");
         let only = Options { select: vec!["good".into()], ..options(2) };
         assert_eq!(go(&place.lake, &project, &only).await, "marts.good built 1 (unchanged since run 1)");
+    }
+
+    #[tokio::test]
+    async fn a_model_that_finds_no_memory_beside_others_is_built_alone() {
+        let id = "columns: [{name: id, description: d, data_type: bigint}]";
+        let project = project(&[
+            ("staging/a", "select id from omop.t", id),
+            ("staging/b", "select id from omop.t", id),
+            ("staging/huge", "select id from omop.t", id),
+            ("marts/m", "select id from staging.a", id),
+        ]);
+        let running = std::cell::Cell::new(0);
+        let build = async |model: &Model| {
+            running.set(running.get() + 1);
+            tokio::task::yield_now().await;
+            let is_crowded = running.get() > 1 || model.name == "staging.huge";
+            running.set(running.get() - 1);
+            match is_crowded {
+                true => Err(Error::OutOfMemory("no memory".into())),
+                false => Ok(Built { row_count: None, message: None }),
+            }
+        };
+        let outcome = run_by(&project, &options(1), &|_| {}, &build).await.unwrap();
+        let ended: Vec<_> = outcome.models.iter().map(|model| (model.name.as_str(), model.status)).collect();
+        let built = |name| ended.contains(&(name, ModelStatus::Built));
+        assert!(built("staging.a") && built("staging.b") && built("marts.m"), "{ended:?}");
+        assert!(ended.contains(&("staging.huge", ModelStatus::Failed)) && ended.len() == 4, "{ended:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
