@@ -141,7 +141,7 @@ impl Existing {
         self.roles(lake, survey, source_id).await?;
         let wanted = sought(survey.wanted.iter().filter(|id| !survey.absent.contains(id)));
         let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
-        for name in ["person", "provider", "care_site", "visit_occurrence", "payer_plan_period"] {
+        for name in ["provider", "care_site", "visit_occurrence", "payer_plan_period"] {
             let table = TableName::new("omop", name);
             if self.tables.contains(&table) {
                 let key = format!("{name}_id");
@@ -154,6 +154,7 @@ impl Existing {
             let columns = ["person_id", "year_of_birth", "month_of_birth", "day_of_birth"];
             for batch in lake.find(&person, "person_id", &wanted, &columns).await? {
                 let [ids, years, months, days] = [0, 1, 2, 3].map(|column| numbers(&batch, column));
+                rows.extend(&ids);
                 for (row, id) in ids.into_iter().enumerate() {
                     let (month, day) = (months[row].max(1) as u32, days[row].max(1) as u32);
                     if let Some(birth) = NaiveDate::from_ymd_opt(years[row] as i32, month, day) {
