@@ -153,15 +153,13 @@ pub fn shared(test: &str, path: &str) -> Option<PathBuf> {
 
 /// The folder into which scripts/install-synthea-modules has put modules of others, or `None`, said aloud.
 pub fn other_modules(test: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).unwrap_or_default();
-    let library = cache.join("healthlake/synthea-modules-1/lib");
-    let pythons = std::fs::read_dir(&library).into_iter().flatten().flatten();
-    let mut folders = pythons.map(|python| python.path().join("site-packages/synthea/resources/modules"));
-    let found = folders.find(|folder| folder.is_dir());
-    if found.is_none() {
-        assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{test} needs {}", library.display());
-        eprintln!("SKIPPED {test}: {} is missing, run scripts/install-synthea-modules", library.display());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/install-synthea-modules");
+    let installed = Command::new(script).env("HEALTHLAKE_INSTALL", "no").output().unwrap();
+    if installed.status.success() {
+        return Some(String::from_utf8(installed.stdout).unwrap().trim_end().into());
     }
-    found
+    let why = String::from_utf8_lossy(&installed.stderr);
+    assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{test}: {why}");
+    eprintln!("SKIPPED {test}: {why}run scripts/install-synthea-modules");
+    None
 }

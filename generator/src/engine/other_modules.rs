@@ -2,6 +2,7 @@
 //! them. They are never part of the repository.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use super::person::Person;
 use crate::module::{Library, Source, from_folder};
@@ -15,18 +16,15 @@ const RUNNING: usize = 240;
 const LIVES: u64 = 4;
 
 fn folder(test: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).unwrap_or_default();
-    let library = cache.join("healthlake/synthea-modules-1/lib");
-    let pythons = std::fs::read_dir(&library).into_iter().flatten().flatten();
-    let mut folders = pythons.map(|python| python.path().join("site-packages/synthea/resources/modules"));
-    let found = folders.find(|folder| folder.is_dir());
-    if found.is_none() {
-        let missing = library.display();
-        assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{missing} is missing");
-        eprintln!("SKIPPED {test}: {missing} is missing, run scripts/install-synthea-modules");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/install-synthea-modules");
+    let installed = Command::new(script).env("HEALTHLAKE_INSTALL", "no").output().unwrap();
+    if installed.status.success() {
+        return Some(String::from_utf8(installed.stdout).unwrap().trim_end().into());
     }
-    found
+    let why = String::from_utf8_lossy(&installed.stderr);
+    assert!(std::env::var_os("HEALTHLAKE_REQUIRE_SHARED").is_none(), "{why}");
+    eprintln!("SKIPPED {test}: {why}run scripts/install-synthea-modules");
+    None
 }
 
 fn source(test: &str) -> Option<Source> {
