@@ -83,8 +83,11 @@ impl Zone {
 
     /// What clocks show: the hour that they leave out in spring is its end, so that nothing ends before it begins.
     fn shown(self, moment: Moment) -> Moment {
+        if !self.daylight_saving || moment.rem_euclid(DAY) / HOUR != 2 {
+            return moment;
+        }
         let time = local(moment);
-        let is_left_out = self.daylight_saving && time.hour() == 2 && time.month() == 3 && is_change(time);
+        let is_left_out = time.month() == 3 && is_change(time);
         if is_left_out { moment - moment.rem_euclid(HOUR) + HOUR } else { moment }
     }
 

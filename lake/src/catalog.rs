@@ -71,6 +71,15 @@ impl Client {
         matches!(self, Client::Rest(_))
     }
 
+    /// Says whether several tables can move at once; a server may still find that it cannot.
+    pub fn moves_together(&self) -> bool {
+        match self {
+            Client::Sqlite(_) => true,
+            Client::Rest(catalog) => catalog.moves_together(),
+            Client::Glue(_) => false,
+        }
+    }
+
     /// Reads the pointers of all tables: with SQLite as of one moment, with a server one by one.
     pub async fn pointers(&self) -> Result<BTreeMap<TableName, String>> {
         match self {

@@ -29,6 +29,9 @@ pub(crate) async fn commit(mut transaction: Transaction) -> Result<Committed> {
         }
     }
     let tables: Vec<TableName> = transaction.tables.keys().cloned().collect();
+    if tables.len() > 1 && !transaction.lake.inner.catalog.moves_together() {
+        return in_turn::commit(transaction).await;
+    }
     match attempt(&mut transaction, &tables).await? {
         Outcome::Made { produced, attempts } => Ok(finish(&transaction, produced, attempts)),
         Outcome::Already { attempts } => Ok(Committed { already: true, retries: attempts, ..Committed::default() }),

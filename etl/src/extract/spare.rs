@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{BLOCK_BYTES, Block};
 
-/// Memory of blocks that are done. There is never more of it than there were blocks on their way at once.
+/// So many blocks are kept at most: what only gives and never takes, such as the records of a Bundle, gathers no more.
+const MOST: usize = 16;
+
+/// Memory of blocks that are done.
 #[derive(Default)]
 pub struct Spare(Mutex<Vec<Vec<u8>>>);
 
@@ -24,7 +27,10 @@ impl Spare {
         if let Ok(bytes) = Arc::try_unwrap(block.bytes)
             && (BLOCK_BYTES / 2..BLOCK_BYTES * 4).contains(&bytes.len())
         {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < MOST {
+                kept.push(bytes);
+            }
         }
     }
 }
@@ -33,6 +39,15 @@ impl Spare {
 mod tests {
     use super::super::Content;
     use super::*;
+
+    #[test]
+    fn what_only_gives_gathers_no_more_than_a_few() {
+        let spare = Spare::default();
+        for _ in 0..2 * MOST {
+            spare.keep(Block { file: 0, bytes: Arc::new(vec![7; BLOCK_BYTES]), content: Content::Resource });
+        }
+        assert_eq!(spare.0.lock().unwrap().len(), MOST);
+    }
 
     #[test]
     fn memory_that_is_free_is_taken_again() {

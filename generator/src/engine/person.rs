@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::unanswered::Unanswered;
 use crate::Error;
-use crate::host::{Circumstances, HostAttributes, Latent, Subject, covid_vaccination};
+use crate::host::{Circumstances, HostAttributes, Latent, Subject, VITAL_SIGNS, covid_vaccination};
 use crate::module::{ActiveKind, Allergy, Id};
 use crate::moment::{DAY, Moment, WEEK, age_exact, age_years, birthday_months, midnight};
 use crate::population::Life;
@@ -360,9 +360,12 @@ impl<'w> Person<'w> {
     }
 
     pub(super) fn vital_sign(&self, sign: Id, time: Moment) -> f64 {
-        match self.vital_signs[sign as usize] {
+        let sign = sign as usize;
+        match self.vital_signs[sign] {
             Some(value) => value,
-            None => self.world.vital_signs.value(sign as usize, &self.latent, &self.patient, &self.attributes, time),
+            // A sign that only a module sets is nought before it does.
+            None if sign >= VITAL_SIGNS.len() => 0.0,
+            None => self.world.vital_signs.value(sign, &self.latent, &self.patient, &self.attributes, time),
         }
     }
 }

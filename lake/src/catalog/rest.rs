@@ -145,10 +145,11 @@ impl RestCatalog {
         Ok(found.metadata_location)
     }
 
+    pub fn moves_together(&self) -> bool {
+        self.together.load(Ordering::Relaxed)
+    }
+
     pub async fn swap(&self, swaps: &[Swap], views: &BTreeMap<TableName, Option<String>>) -> Result<Swapped> {
-        if swaps.len() > 1 && !self.together.load(Ordering::Relaxed) {
-            return Ok(Swapped::OneAtATime);
-        }
         let namespaces = swaps.iter().map(|swap| &swap.table.namespace).chain(views.keys().map(|view| &view.namespace));
         for namespace in namespaces.collect::<BTreeSet<_>>() {
             self.create_namespace(namespace).await?;
