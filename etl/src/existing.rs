@@ -141,7 +141,7 @@ impl Existing {
         self.roles(lake, survey, source_id).await?;
         let wanted = sought(survey.wanted.iter().filter(|id| !survey.absent.contains(id)));
         let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
-        for name in ["provider", "care_site", "visit_occurrence", "payer_plan_period"] {
+        for name in ["provider", "care_site", "visit_occurrence", "payer_plan_period", "cost"] {
             let table = TableName::new("omop", name);
             if self.tables.contains(&table) {
                 let key = format!("{name}_id");

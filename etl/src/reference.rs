@@ -20,7 +20,7 @@ pub use recent::Recent;
 /// What the input, and the lake before it, has to offer to references.
 #[derive(Default)]
 pub struct Directory {
-    /// Ids of persons, providers, care sites, visits and visit details that exist when the run is done.
+    /// Ids of persons, providers, care sites, visits, visit details, coverages and costs of claims that exist when the run is done.
     pub rows: IdSet,
     /// The visit around each visit detail.
     pub visit_of_detail: HashMap<i64, i64>,
@@ -68,6 +68,7 @@ enum Target {
     Provider,
     CareSite,
     PayerPlanPeriod,
+    Cost,
 }
 
 impl Target {
@@ -80,6 +81,7 @@ impl Target {
             Target::Provider => ("provider", &["Practitioner", "PractitionerRole"]),
             Target::CareSite => ("care_site", &["Organization", "Location"]),
             Target::PayerPlanPeriod => ("payer_plan_period", &["Coverage"]),
+            Target::Cost => ("cost", &["Claim"]),
         }
     }
 }
@@ -207,6 +209,11 @@ impl<'r> References<'r> {
             }
             None => None,
         }
+    }
+
+    /// The `cost_id` of the Claim that the reference names, when that Claim tells a cost.
+    pub fn cost(&self, reference: &str) -> Option<i64> {
+        self.row(reference, Target::Cost)
     }
 
     fn row(&self, reference: &str, target: Target) -> Option<i64> {

@@ -2,6 +2,8 @@
 //! What is broken is passed over here; the second pass judges it.
 
 pub mod definition;
+mod part;
+mod version;
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,15 +29,9 @@ use crate::spill::Spill;
 use crate::view::column;
 
 use definition::Definition;
-
-/// Why a version of a resource does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loser {
-    /// The same content stands elsewhere in the input.
-    Duplicate,
-    /// The input has a newer version.
-    Superseded,
-}
+use part::{Part, place_parts};
+pub use version::Loser;
+use version::{Version, judge};
 
 /// What the first pass found.
 #[derive(Default)]
@@ -73,18 +69,6 @@ impl Survey {
     }
 }
 
-/// One version of a resource in the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version {
-    name: u64,
-    last_updated: i64,
-    version: u64,
-    position: Position,
-    text_hash: u64,
-    /// False when the version takes the resource's rows away.
-    has_rows: bool,
-}
-
 /// A row that references may lead to.
 #[derive(Clone, Copy)]
 struct Candidate {
@@ -95,16 +79,9 @@ struct Candidate {
     present: bool,
 }
 
-/// An Encounter that is part of another: ids of the visit that it would be, of its detail and of the visit around it.
-struct Part {
-    visit_id: i64,
-    detail_id: i64,
-    whole_id: i64,
-    candidate: Candidate,
-}
-
+/// What one thread found.
 #[derive(Default)]
-struct Part1 {
+struct Portion {
     tape: Tape,
     versions: Spill<6>,
     failure: Option<Error>,
@@ -136,8 +113,8 @@ pub fn survey(
     lake_holds_something: bool,
     threads: usize,
 ) -> Result<Survey> {
-    let workers = (0..threads).map(|_| Part1::default()).collect();
-    let parts = pass::over(sources, meter, workers, |part: &mut Part1, block: &Block| {
+    let workers = (0..threads).map(|_| Portion::default()).collect();
+    let parts = pass::over(sources, meter, workers, |part: &mut Portion, block: &Block| {
         for_each(block, &mut |item| {
             if let Item::Record(record) = item {
                 part.record(&record, policy, lake_holds_something);
@@ -149,7 +126,7 @@ pub fn survey(
     join(parts, lake_holds_something)
 }
 
-impl Part1 {
+impl Portion {
     fn record(&mut self, record: &Record<'_>, policy: &Policy<'_>, lake_holds_something: bool) {
         let head = record.head();
         let name = match (record.deletes, head.resource_type, head.id) {
@@ -163,7 +140,7 @@ impl Part1 {
                 self.absent(&name, policy);
                 false
             }
-            Some("Patient" | "Practitioner" | "Organization" | "Location" | "Encounter" | "Coverage") => {
+            Some("Patient" | "Practitioner" | "Organization" | "Location" | "Encounter" | "Coverage" | "Claim") => {
                 self.target(record, head, &name, policy)
             }
             Some("PractitionerRole" | "Medication" | "Device") => {
@@ -191,8 +168,18 @@ impl Part1 {
 
     /// Maps a resource that others refer to, believing that what it refers to itself exists.
     fn target(&mut self, record: &Record<'_>, head: Head<'_>, name: &str, policy: &Policy<'_>) -> bool {
-        let Part1 {
-            tape, persons, others, visits, parts, identifiers, last_visits, births, definitions, failure, ..
+        let Portion {
+            tape,
+            persons,
+            others,
+            visits,
+            parts,
+            identifiers,
+            last_visits,
+            births,
+            definitions,
+            failure,
+            ..
         } = self;
         let Ok(text) = std::str::from_utf8(record.text) else { return true };
         let Ok(element) = tape.parse(text) else { return true };
@@ -214,6 +201,7 @@ impl Part1 {
                     births.extend(birth.map(|birth| (row.person_id, birth, record.position)));
                 }
                 Row::PayerPlanPeriod(row) => others.push(candidate(row.payer_plan_period_id, row.person_id)),
+                Row::Cost(row) => others.push(candidate(row.cost_id, 0)),
                 Row::Provider(row) => others.push(candidate(row.provider_id, 0)),
                 Row::CareSite(row) => others.push(candidate(row.care_site_id, 0)),
                 Row::VisitOccurrence(row) => {
@@ -234,7 +222,7 @@ impl Part1 {
             }
         }
         Definition::diagnoses(element, &references, name, record.position, definitions);
-        if !matches!(resource_type, "Encounter" | "Coverage") {
+        if !matches!(resource_type, "Encounter" | "Coverage" | "Claim") {
             for identifier in element.get("identifier").into_iter().flat_map(|identifiers| identifiers.items()) {
                 let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
                 if let Some(value) = identifier.get("value").and_then(|value| value.as_str()) {
@@ -255,6 +243,7 @@ impl Part1 {
             "Organization" | "Location" => &["care_site"],
             "Encounter" => &["visit_occurrence", "visit_detail"],
             "Coverage" => &["payer_plan_period"],
+            "Claim" => &["cost"],
             _ => &[],
         };
         for table in tables {
@@ -309,6 +298,7 @@ impl Part1 {
             self.wanted.extend(references.visit_occurrence(reference));
             self.wanted.extend(references.visit_detail(reference));
             self.wanted.extend(references.payer_plan_period(reference));
+            self.wanted.extend(references.cost(reference));
             self.wanted_definitions.extend(references.described(reference));
         }
         // Thousands of events name the same few rows.
@@ -320,8 +310,8 @@ impl Part1 {
     }
 }
 
-fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
-    let mut all = Part1::default();
+fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
+    let mut all = Portion::default();
     let (mut versions, mut visits) = (Vec::new(), Vec::new());
     for mut part in parts {
         versions.push(std::mem::take(&mut part.versions));
@@ -396,116 +386,4 @@ fn join(parts: Vec<Part1>, lake_holds_something: bool) -> Result<Survey> {
         wanted_definitions: all.wanted_definitions,
         absent,
     })
-}
-
-impl Version {
-    fn words(self) -> [u64; 6] {
-        let Position { file, line, entry } = self.position;
-        let order = (self.last_updated as u64) ^ (1 << 63);
-        let version = (self.version.min(u64::MAX >> 1) << 1) | u64::from(self.has_rows);
-        [self.name, order, version, (u64::from(file) << 32) | u64::from(entry), line, self.text_hash]
-    }
-
-    fn from_words([name, order, version, place, line, text_hash]: [u64; 6]) -> Version {
-        Version {
-            name,
-            last_updated: (order ^ (1 << 63)) as i64,
-            version: version >> 1,
-            position: Position { file: (place >> 32) as u32, line, entry: place as u32 },
-            text_hash,
-            has_rows: version & 1 == 1,
-        }
-    }
-}
-
-/// Versions that do not count, and for each resource with several whether the one that counts has rows.
-type Judged = (HashMap<Position, Loser>, HashMap<u64, bool>);
-
-fn judge(versions: Vec<Spill<6>>) -> Result<Judged> {
-    let (mut losers, mut winners) = (HashMap::new(), HashMap::new());
-    Spill::shared(versions, |same| {
-        let mut same: Vec<_> = same.iter().map(|words| Version::from_words(*words)).collect();
-        same.sort_unstable();
-        let Some((winner, others)) = same.split_last() else { return };
-        winners.insert(winner.name, winner.has_rows);
-        for version in others {
-            let loser = if version.text_hash == winner.text_hash { Loser::Duplicate } else { Loser::Superseded };
-            losers.insert(version.position, loser);
-        }
-    })?;
-    Ok((losers, winners))
-}
-
-/// A part of a visit is a detail of the outermost visit that exists; a part of nothing is a visit of its own.
-fn place_parts(parts: &[Part], rows: &mut Vec<i64>) -> HashMap<i64, i64> {
-    let visits = IdSet::new(rows.clone());
-    let whole_of: HashMap<i64, i64> = parts.iter().map(|part| (part.visit_id, part.whole_id)).collect();
-    let mut visit_of_detail = HashMap::new();
-    for part in parts {
-        let mut chain = vec![part.visit_id];
-        let mut at = part.whole_id;
-        while let Some(whole) = whole_of.get(&at).filter(|_| chain.len() < 64) {
-            chain.push(at);
-            at = *whole;
-        }
-        // What an earlier run took for a visit of its own may be a part by now: only what is no part counts.
-        let exists = visits.contains(at) && !whole_of.contains_key(&at);
-        let around = match chain.pop() {
-            _ if exists => Some(at),
-            top if !whole_of.contains_key(&at) => top.filter(|top| *top != part.visit_id),
-            _ => None,
-        };
-        match around {
-            Some(visit) => {
-                visit_of_detail.insert(part.detail_id, visit);
-                rows.push(part.detail_id);
-            }
-            None => rows.push(part.visit_id),
-        }
-    }
-    visit_of_detail
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn version(last_updated: i64, version: u64, line: u64, text_hash: u64) -> Version {
-        let position = Position { file: 0, line, entry: 0 };
-        Version { name: 1, last_updated, version, position, text_hash, has_rows: true }
-    }
-
-    fn loser(versions: &[Version]) -> Vec<(u64, Loser)> {
-        let mut spill = Spill::default();
-        versions.iter().for_each(|version| spill.push(version.words()).unwrap());
-        let mut losers: Vec<_> =
-            judge(vec![spill]).unwrap().0.into_iter().map(|(at, loser)| (at.line, loser)).collect();
-        losers.sort_by_key(|(line, _)| *line);
-        losers
-    }
-
-    #[test]
-    fn the_newest_version_counts() {
-        assert_eq!(loser(&[version(1, 0, 1, 1)]), []);
-        assert_eq!(loser(&[version(2, 1, 1, 1), version(1, 9, 2, 2)]), [(2, Loser::Superseded)]);
-        assert_eq!(loser(&[version(1, 2, 1, 1), version(1, 1, 2, 2)]), [(2, Loser::Superseded)]);
-        assert_eq!(loser(&[version(1, 1, 1, 1), version(1, 1, 2, 2)]), [(1, Loser::Superseded)]);
-        assert_eq!(loser(&[version(1, 1, 1, 7), version(1, 1, 2, 7)]), [(1, Loser::Duplicate)]);
-    }
-
-    fn part(visit_id: i64, whole_id: i64) -> Part {
-        let candidate = Candidate { id: visit_id + 100, name: 0, person_id: 0, present: true };
-        Part { visit_id, detail_id: visit_id + 100, whole_id, candidate }
-    }
-
-    #[test]
-    fn a_part_belongs_to_the_outermost_visit_there_is() {
-        let mut rows = vec![1];
-        let details = place_parts(&[part(2, 1), part(3, 2), part(5, 4), part(6, 5), part(7, 7)], &mut rows);
-        assert_eq!(details, HashMap::from([(102, 1), (103, 1), (106, 5)]));
-        rows.sort_unstable();
-        assert_eq!(rows, [1, 5, 7, 102, 103, 106]);
-        let mut rows = vec![7];
-        assert_eq!(place_parts(&[part(7, 7)], &mut rows), HashMap::new());
-    }
 }

@@ -1,7 +1,7 @@
 //! Claim and ExplanationOfBenefit to `cost`: one row each, about the visit that the claim is for.
 //!
 //! What a claim asks for is told by the Claim, what was allowed and paid by the ExplanationOfBenefit: no amount is told
-//! twice.
+//! twice. Where the Claim is not there, or tells no cost, the ExplanationOfBenefit tells all.
 
 use std::borrow::Cow;
 
@@ -48,7 +48,8 @@ pub fn from_explanation_of_benefit(draft: &mut Draft<'_, '_>) -> Result<(), Judg
         "ExplanationOfBenefit.item.revenue",
     ];
     let mut row = row(draft, elements, &benefit.claim_type, &benefit.item, &benefit.insurance)?;
-    let is_told_by_claim = benefit.claim.is_some();
+    let claim = benefit.claim.as_ref().and_then(literal);
+    let is_told_by_claim = claim.is_some_and(|claim| draft.context.references.cost(&claim).is_some());
     for total in &benefit.total {
         take(draft, &mut row, total, is_told_by_claim);
     }
