@@ -104,17 +104,6 @@ pub async fn drug_eras(
     Ok(without)
 }
 
-/// The keys of the eras that some persons had.
-///
-/// # Errors
-/// The tables cannot be read.
-pub async fn keys(transaction: &Transaction, table: &str, persons: &HashSet<i64>) -> Result<HashSet<i64>> {
-    let theirs = sought(persons.iter().copied());
-    let key = format!("{table}_id");
-    let found = transaction.find(&TableName::new("omop", table), "person_id", &theirs, &[&key]).await?;
-    Ok(found.iter().flat_map(|batch| numbers(batch, 0)).collect())
-}
-
 /// Hands over the records of a table, person by person. The columns are person, concept, first and last day.
 async fn for_each_person(
     transaction: &Transaction,
