@@ -114,20 +114,24 @@ impl<'d> Element<'d> {
     }
 
     /// What the value is.
+    #[inline]
     pub fn kind(&self) -> Kind {
         self.node().kind
     }
 
     /// The member of that name, when this is an object that has it.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Element<'d>> {
         self.find(name, fingerprint(name.as_bytes()))
     }
 
     /// The member of that name, when this is an object that has it.
+    #[inline]
     pub fn named(&self, name: &Name) -> Option<Element<'d>> {
         self.find(name, name.fingerprint())
     }
 
+    #[inline]
     fn find(&self, name: &str, wanted: u32) -> Option<Element<'d>> {
         let node = self.node();
         if node.kind != Kind::Object {
@@ -150,6 +154,7 @@ impl<'d> Element<'d> {
     }
 
     /// True when the member whose name is the node `key` has that name.
+    #[inline]
     fn is_named(&self, key: u32, name: &str, fingerprint: u32) -> bool {
         let key = self.tape.nodes[key as usize];
         let from = if key.kind == Kind::String { self.text } else { &self.tape.unescaped };
@@ -157,11 +162,13 @@ impl<'d> Element<'d> {
     }
 
     /// True for the same value of the same record.
+    #[inline]
     pub fn is(&self, other: &Element<'_>) -> bool {
         self.index == other.index
     }
 
     /// True for a value that stands somewhere inside of the other, of the same record.
+    #[inline]
     pub fn is_inside(&self, other: &Element<'_>) -> bool {
         other.index < self.index && self.index < other.node().next
     }
@@ -172,18 +179,21 @@ impl<'d> Element<'d> {
     }
 
     /// The members of an object, in the order of the text; none for anything else.
+    #[inline]
     pub fn members(&self) -> Members<'d> {
         let (at, end) = if self.kind() == Kind::Object { self.inside() } else { (0, 0) };
         Members { text: self.text, tape: self.tape, at, end }
     }
 
     /// The items of an array; none for anything else.
+    #[inline]
     pub fn items(&self) -> Items<'d> {
         let (at, end) = if self.kind() == Kind::Array { self.inside() } else { (0, 0) };
         Items { text: self.text, tape: self.tape, at, end }
     }
 
     /// The string, when this is one.
+    #[inline]
     pub fn as_str(&self) -> Option<&'d str> {
         let node = self.node();
         match node.kind {
@@ -194,12 +204,14 @@ impl<'d> Element<'d> {
     }
 
     /// The number as written, when this is one.
+    #[inline]
     pub fn as_number(&self) -> Option<&'d str> {
         let node = self.node();
         (node.kind == Kind::Number).then(|| &self.text[node.start as usize..node.end as usize])
     }
 
     /// True or false, when this is one.
+    #[inline]
     pub fn as_bool(&self) -> Option<bool> {
         match self.kind() {
             Kind::True => Some(true),
@@ -224,10 +236,12 @@ impl<'d> Element<'d> {
         hash(self.text, self.tape, self.index as usize)
     }
 
+    #[inline]
     fn node(&self) -> &'d Node {
         &self.tape.nodes[self.index as usize]
     }
 
+    #[inline]
     fn inside(&self) -> (u32, u32) {
         (self.index + 1, self.node().next)
     }
@@ -244,6 +258,7 @@ pub struct Members<'d> {
 impl<'d> Iterator for Members<'d> {
     type Item = (&'d str, Element<'d>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;
@@ -267,6 +282,7 @@ pub struct Items<'d> {
 impl<'d> Iterator for Items<'d> {
     type Item = Element<'d>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;
@@ -314,6 +330,7 @@ fn hash(text: &str, tape: &Tape, index: usize) -> u64 {
 }
 
 /// Joins two hashes; the order of the two counts.
+#[inline]
 pub fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ WORD) * u128::from(b.rotate_left(23) ^ 0xe703_7ed1_a0b4_28db);
     (product as u64) ^ ((product >> 64) as u64)

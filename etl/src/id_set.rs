@@ -25,6 +25,7 @@ impl IdSet {
     }
 
     /// True when the id is in the set.
+    #[inline]
     pub fn contains(&self, id: i64) -> bool {
         if self.ids.is_empty() || id < 0 {
             return false;

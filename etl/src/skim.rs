@@ -57,12 +57,14 @@ pub fn items(text: &[u8], at: usize, mut item: impl FnMut(Range<usize>)) -> Opti
 }
 
 /// The text between the quotes of a string without escapes.
+#[inline]
 pub fn plain_string(text: &[u8], place: Range<usize>) -> Option<&str> {
     let inner = text.get(place)?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if inner.contains(&b'\\') { None } else { std::str::from_utf8(inner).ok() }
 }
 
 /// The offset of the first byte that is not white space.
+#[inline]
 pub fn space(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         at += 1;
@@ -71,6 +73,7 @@ pub fn space(text: &[u8], mut at: usize) -> usize {
 }
 
 /// The offset behind the value at `at`.
+#[inline]
 pub fn value(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b'"' => string(text, at),
@@ -86,6 +89,7 @@ pub fn value(text: &[u8], at: usize) -> Option<usize> {
 
 /// The offset of the next quote, backslash or control character, or the end: eight bytes at a time, since most strings
 /// are too short for anything larger to pay.
+#[inline]
 pub fn plain(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

@@ -20,6 +20,7 @@ impl Default for Index {
 
 impl Index {
     /// Forgets all names.
+    #[inline]
     pub fn clear(&mut self) {
         if self.members > 0 {
             *self = Index::default();
@@ -27,6 +28,7 @@ impl Index {
     }
 
     /// Adds the name at the node `key`.
+    #[inline]
     pub fn add(&mut self, fingerprint: u32, key: usize) {
         self.members += 1;
         if self.members <= MOST_MEMBERS {
@@ -39,6 +41,7 @@ impl Index {
     }
 
     /// The nodes of the names that may have that fingerprint; none when there are too many names for the index.
+    #[inline]
     pub fn candidates(&self, fingerprint: u32) -> Option<impl Iterator<Item = u32>> {
         let mut at = place(fingerprint);
         (self.members <= MOST_MEMBERS).then(|| {
@@ -51,6 +54,7 @@ impl Index {
     }
 }
 
+#[inline]
 fn place(fingerprint: u32) -> usize {
     (fingerprint.wrapping_mul(0x9e37_79b1) >> 25) as usize
 }

@@ -17,6 +17,7 @@ pub struct Name {
 
 impl Name {
     /// Its [`fingerprint`].
+    #[inline]
     pub fn fingerprint(&self) -> u32 {
         self.fingerprint
     }
@@ -31,6 +32,7 @@ impl From<&str> for Name {
 impl Deref for Name {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         &self.text
     }
@@ -46,6 +48,7 @@ pub struct Names {
 
 impl Names {
     /// Adds the name at `key`; true when the object has it already.
+    #[inline]
     pub fn repeat(&mut self, text: &str, tape: &Tape, object: usize, key: usize) -> bool {
         let this = name(text, tape, key);
         let slot = tape.nodes[key].next.wrapping_mul(0x9e37_79b1) >> 26;
@@ -64,6 +67,7 @@ impl Names {
 }
 
 /// Length and three bytes of a member's name: names that differ in it need not be compared.
+#[inline]
 pub fn fingerprint(name: &[u8]) -> u32 {
     let byte = |at: usize| name.get(at).copied().unwrap_or_default();
     let last = name.len().saturating_sub(1);
@@ -71,6 +75,7 @@ pub fn fingerprint(name: &[u8]) -> u32 {
 }
 
 /// The name at `key`.
+#[inline]
 pub fn name<'n>(text: &'n str, tape: &'n Tape, key: usize) -> &'n str {
     let node = tape.nodes[key];
     let from = if node.kind == Kind::Escaped { tape.unescaped.as_str() } else { text };
