@@ -1,6 +1,7 @@
 //! Looks for keys in one data file: the key column alone is read, and of it only the row groups that may hold one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
@@ -42,15 +43,46 @@ pub(crate) fn positions(store: &Store, file: &LiveFile, key_id: i32, sought: &So
     }
     let mask = ProjectionMask::roots(schema, [column]);
     let reader = builder.with_projection(mask).with_row_groups(groups).with_batch_size(BATCH_ROWS).build();
-    let mut places = spans.into_iter().flatten();
+    let mut read = Spans { left: spans.into(), passed: 0 };
     let mut found = Vec::new();
     for batch in reader.map_err(|error| unreadable(file, error.into()))? {
         let batch = batch.map_err(|error| unreadable(file, error))?;
-        let of_batch: Vec<u64> = places.by_ref().take(batch.num_rows()).collect();
-        sought.find(batch.column(0), |row| found.push(of_batch[row])).map_err(|error| unreadable(file, error))?;
+        sought.find(batch.column(0), |row| found.push(read.position(row))).map_err(|error| unreadable(file, error))?;
+        read.pass(batch.num_rows());
     }
     found.retain(|position| deleted.binary_search(position).is_err());
     Ok(found)
+}
+
+/// Where in a file the rows are that are read of it one after the other.
+struct Spans {
+    /// Positions of the row groups that are not wholly read.
+    left: VecDeque<Range<u64>>,
+    /// Rows read of the first of them.
+    passed: u64,
+}
+
+impl Spans {
+    /// The position of one of the next rows.
+    fn position(&self, row: usize) -> u64 {
+        let mut ahead = self.passed + row as u64;
+        for span in &self.left {
+            if ahead < span.end - span.start {
+                return span.start + ahead;
+            }
+            ahead -= span.end - span.start;
+        }
+        unreachable!("a reader gives no more rows than its row groups have")
+    }
+
+    /// Goes on behind so many rows.
+    fn pass(&mut self, rows: usize) {
+        self.passed += rows as u64;
+        while let Some(span) = self.left.front().filter(|span| span.end - span.start <= self.passed) {
+            self.passed -= span.end - span.start;
+            self.left.pop_front();
+        }
+    }
 }
 
 /// Reads some rows of a file in the columns of a schema, whose fields bear their ids; a column that the file has not
@@ -113,4 +145,24 @@ fn field_id(metadata: &HashMap<String, String>) -> Option<i32> {
 fn field_ids(schema: &SchemaDescriptor) -> Vec<Option<i32>> {
     let ids = schema.root_schema().get_fields().iter().map(|field| field.get_basic_info());
     ids.map(|info| info.has_id().then(|| info.id())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_found_across_batches_and_row_groups() {
+        let spans = [10..14, 20..22, 22..27];
+        let expected: Vec<u64> = spans.iter().cloned().flatten().collect();
+        for batch in 1..=11 {
+            let mut read = Spans { left: spans.clone().into(), passed: 0 };
+            let mut found = Vec::new();
+            for rows in expected.chunks(batch) {
+                found.extend((0..rows.len()).map(|row| read.position(row)));
+                read.pass(rows.len());
+            }
+            assert_eq!(found, expected, "{batch} rows at a time");
+        }
+    }
 }
