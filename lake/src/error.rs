@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use datafusion::error::DataFusionError;
 
-use crate::TableName;
+use crate::{AwsFault, TableName};
 
 /// The result of a lake function.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -241,6 +241,13 @@ impl Error {
     pub(crate) fn metadata(table: &TableName, doing: &'static str) -> impl FnOnce(iceberg::Error) -> Error {
         let table = table.clone();
         move |source| Error::Metadata { table, doing, source: Box::new(source) }
+    }
+}
+
+/// Glue is the only service of AWS that the lake itself asks.
+impl From<AwsFault> for Error {
+    fn from(AwsFault { endpoint: uri, reason, uncertain, .. }: AwsFault) -> Error {
+        Error::CatalogServer { uri, reason, uncertain }
     }
 }
 

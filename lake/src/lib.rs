@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod as_of;
+mod aws;
 mod catalog;
 mod commit;
 mod config;
@@ -45,6 +46,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+pub use aws::{Aws, AwsFault, AwsService};
 pub use config::{Catalog, Config, Durability, Glue, Rest, S3};
 pub use error::{Error, Result};
 pub use filter_is_true::FilterIsTrue;

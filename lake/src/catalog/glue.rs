@@ -3,8 +3,6 @@
 //! Glue moves one table at a time, by its own version of the table. Its columns are what Athena lists, so they are
 //! written with every commit. Databases are namespaces; tables of other warehouses in them are not the lake's.
 
-mod request;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,8 +13,7 @@ use tokio::sync::Mutex;
 
 use super::{Swap, Swapped, VIEW_PREFIX};
 use crate::store::Bucket;
-use crate::{Error, Glue, Result, S3, TableName};
-use request::{Fault, Requests};
+use crate::{Aws, AwsFault, AwsService, Error, Glue, Result, S3, TableName};
 
 const REQUESTS_AT_ONCE: usize = 4;
 const ATTEMPTS: u32 = 10;
@@ -29,7 +26,7 @@ const STALE: &str = "ConcurrentModificationException";
 /// An open Glue catalog.
 #[derive(Debug)]
 pub(crate) struct GlueCatalog {
-    requests: Requests,
+    requests: Aws,
     /// Url of the lake's tables, with a slash at the end.
     warehouse: String,
     /// Held while a database is read and written.
@@ -39,8 +36,8 @@ pub(crate) struct GlueCatalog {
 impl GlueCatalog {
     /// Prepares the requests, which are signed with the bucket's credentials.
     pub fn open(glue: &Glue, s3: &S3, bucket: &Arc<Bucket>, warehouse: &str) -> Result<GlueCatalog> {
-        let (requests, warehouse) = (Requests::new(glue, s3, bucket)?, format!("{warehouse}/"));
-        Ok(GlueCatalog { requests, warehouse, databases: Mutex::default() })
+        let requests = Aws::by(AwsService::Glue, glue.endpoint.as_deref(), s3, bucket)?;
+        Ok(GlueCatalog { requests, warehouse: format!("{warehouse}/"), databases: Mutex::default() })
     }
 
     pub async fn namespaces(&self) -> Result<Vec<String>> {
@@ -48,7 +45,7 @@ impl GlueCatalog {
     }
 
     pub async fn properties(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-        let databases = self.requests.list("GetDatabases", json!({}), "DatabaseList").await?.unwrap_or_default();
+        let databases = self.requests.list("GetDatabases", json!({}), "DatabaseList").await?;
         let named = databases.into_iter().filter_map(|database| {
             let name = database["Name"].as_str().filter(|name| TableName::new(*name, "any").check().is_ok())?;
             Some((name.to_string(), texts(&database["Parameters"])))
@@ -59,8 +56,11 @@ impl GlueCatalog {
     pub async fn pointers(&self) -> Result<BTreeMap<TableName, String>> {
         let found = stream::iter(self.namespaces().await?).map(async |namespace| {
             let asked = json!({ "DatabaseName": namespace });
-            // A database that has gone meanwhile has no tables.
-            let tables = self.requests.list("GetTables", asked, "TableList").await?.unwrap_or_default();
+            let tables = match self.requests.list("GetTables", asked, "TableList").await {
+                // A database that has gone meanwhile has no tables.
+                Err(fault) if fault.kind == NOT_FOUND => Vec::new(),
+                tables => tables?,
+            };
             let ours = tables.into_iter().filter_map(|table| {
                 let location = location(&table).filter(|location| location.starts_with(&self.warehouse))?;
                 Some((TableName::new(&namespace, table["Name"].as_str()?), location.to_string()))
@@ -77,10 +77,10 @@ impl GlueCatalog {
 
     async fn table(&self, table: &TableName) -> Result<Option<Value>> {
         let asked = json!({ "DatabaseName": table.namespace, "Name": table.name });
-        match self.requests.repeat("GetTable", &asked).await? {
+        match self.requests.repeat("GetTable", &asked).await {
             Ok(mut found) => Ok(Some(found["Table"].take())),
             Err(fault) if fault.kind == NOT_FOUND => Ok(None),
-            Err(fault) => Err(self.requests.error("GetTable", &fault)),
+            Err(fault) => Err(fault.into()),
         }
     }
 
@@ -97,7 +97,7 @@ impl GlueCatalog {
             None => {
                 let asked =
                     json!({ "DatabaseName": swap.table.namespace, "TableInput": table_input(swap, Map::new()) });
-                self.requests.once("CreateTable", &asked).await?
+                self.requests.once("CreateTable", &asked).await
             }
             Some(from) => {
                 let Some(table) = self.table(&swap.table).await? else {
@@ -116,15 +116,15 @@ impl GlueCatalog {
                 if let Some(version) = table["VersionId"].as_str() {
                     asked["VersionId"] = json!(version);
                 }
-                self.requests.once("UpdateTable", &asked).await?
+                self.requests.once("UpdateTable", &asked).await
             }
         };
         match moved {
             Ok(_) => Ok(Swapped::All),
-            Err(Fault { kind, .. }) if [STALE, EXISTS, NOT_FOUND].contains(&kind.as_str()) => {
+            Err(AwsFault { kind, uncertain: false, .. }) if [STALE, EXISTS, NOT_FOUND].contains(&kind.as_str()) => {
                 Ok(Swapped::Stale(Some(swap.table.clone())))
             }
-            Err(fault) => Err(self.requests.error("UpdateTable", &fault)),
+            Err(fault) => Err(fault.into()),
         }
     }
 
@@ -143,10 +143,10 @@ impl GlueCatalog {
 
     /// Says whether a database has the views; if not, gives them to it.
     async fn has_namespace(&self, namespace: &str, views: &BTreeMap<TableName, Option<String>>) -> Result<bool> {
-        let found = match self.requests.repeat("GetDatabase", &json!({ "Name": namespace })).await? {
+        let found = match self.requests.repeat("GetDatabase", &json!({ "Name": namespace })).await {
             Ok(mut found) => Some(found["Database"].take()),
             Err(fault) if fault.kind == NOT_FOUND => None,
-            Err(fault) => return Err(self.requests.error("GetDatabase", &fault)),
+            Err(fault) => return Err(fault.into()),
         };
         let had = found.as_ref().map(|database| texts(&database["Parameters"])).unwrap_or_default();
         let mut parameters = had.clone();
@@ -173,10 +173,10 @@ impl GlueCatalog {
             Some(_) => json!({ "Name": namespace, "DatabaseInput": input }),
             None => json!({ "DatabaseInput": input }),
         };
-        match self.requests.repeat(action, &asked).await? {
+        match self.requests.repeat(action, &asked).await {
             Ok(_) => Ok(false),
             Err(fault) if fault.kind == EXISTS => Ok(false),
-            Err(fault) => Err(self.requests.error(action, &fault)),
+            Err(fault) => Err(fault.into()),
         }
     }
 }
