@@ -90,6 +90,16 @@ pub enum Error {
     /// A query found no memory beside what else was running, or at all.
     #[error("{0}")]
     OutOfMemory(String),
+    /// A distributed engine did not run a statement.
+    #[error("{engine}{} {reason}", query(.query_id))]
+    Engine {
+        /// Its name.
+        engine: &'static str,
+        /// Its own name of the query; empty when it never got one.
+        query_id: String,
+        /// What it said.
+        reason: String,
+    },
     /// The lake refused.
     #[error(transparent)]
     Lake(#[from] lake::Error),
@@ -116,6 +126,10 @@ impl From<arrow::error::ArrowError> for Error {
 
 fn lines(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn query(id: &str) -> String {
+    if id.is_empty() { ":".to_owned() } else { format!(" query `{id}` failed:") }
 }
 
 fn hint(nearest: &Option<String>) -> String {

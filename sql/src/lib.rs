@@ -2,8 +2,10 @@
 
 mod check;
 mod definition;
+mod distributed;
 #[cfg(test)]
 mod end_to_end;
+mod engine;
 mod error;
 mod file;
 mod fingerprint;
@@ -20,11 +22,14 @@ mod seed;
 mod selection;
 mod show;
 mod source;
+mod statement;
 #[cfg(test)]
 mod testing;
 mod unit_test;
 
 pub use definition::{Column, DataType, Definition, Materialization, Row, Test, TestKind, UnitTest, Watermark};
+pub use distributed::run_on;
+pub use engine::{Answer, Athena, Engine, Trino};
 pub use error::{Error, Problem, Result};
 pub use lineage::{Input, Kind, Lineage};
 pub use materialize::Options;

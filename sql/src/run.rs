@@ -72,7 +72,7 @@ pub async fn run(
 }
 
 /// Lets `build` build each model: several at a time, and once more alone what found no memory beside others.
-async fn run_by(
+pub(crate) async fn run_by(
     project: &Project,
     options: &Options,
     progress: &(dyn Fn(&ModelOutcome) + Sync),

@@ -5,7 +5,7 @@ with visit as (
 observed as (
     select
         calendar_year,
-        sum(person_years) as person_years,
+        cast(sum(day_count) as double) / 365.25 as person_years,
         count(distinct person_id) as population_count
     from marts.patient_year
     group by calendar_year
