@@ -1,6 +1,8 @@
 //! The tests of the whole product, in one binary.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed, and says so")]
 
+/// Services of AWS, played by a server of the test.
+mod aws;
 /// Messages, help and exit codes.
 mod cli;
 /// The scorecard, the manifest, and what each run records of itself.
@@ -23,6 +25,8 @@ mod pipeline;
 mod reader;
 /// Real FHIR from the reference data.
 mod real_input;
+/// What plays a service on this machine.
+mod server;
 /// ViewDefinitions of users, and the suite of SQL on FHIR.
 mod view;
 /// The user's vocabulary: imported, used, described, compared.

@@ -12,6 +12,7 @@ mod conformance;
 mod etl;
 mod explain;
 mod generate;
+mod pipeline;
 mod query;
 mod run;
 mod sql;
@@ -63,6 +64,8 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Import, describe or compare OMOP vocabularies
     Vocabulary(vocabulary::Arguments),
+    /// Start runs on AWS and tell what became of them
+    Pipeline(pipeline::Arguments),
 }
 
 /// Runs the subcommand.
@@ -83,14 +86,28 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Conformance(command) => conformance::run(global, config, command).await,
         Command::Catalog(command) => catalog::run(global, config, command).await,
         Command::Vocabulary(command) => vocabulary::run(global, config, command).await,
+        Command::Pipeline(command) => pipeline::run(global, config, command).await,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::collections::BTreeMap;
+
+    use clap::{CommandFactory, Parser};
 
     use super::Arguments;
+
+    #[test]
+    fn what_the_state_machine_says_can_be_typed() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/test/command.json");
+        let commands: BTreeMap<String, Vec<String>> =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        for (name, words) in commands {
+            let parsed = Arguments::try_parse_from(std::iter::once("healthlake".to_owned()).chain(words));
+            assert!(parsed.is_ok(), "{name}: {}", parsed.err().unwrap());
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -28,6 +28,7 @@ pub struct Config {
     pub lake: Lake,
     s3: S3,
     catalog: Catalog,
+    aws: Aws,
     pub pipeline: Pipeline,
     pub generate: Generate,
     pub etl: Etl,
@@ -72,6 +73,12 @@ struct Catalog {
     warehouse: String,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Aws {
+    endpoint: String,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatalogKind {
@@ -85,6 +92,7 @@ pub enum CatalogKind {
 pub struct Pipeline {
     threads: usize,
     pub max_rejects: u64,
+    pub state_machine: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -176,13 +184,7 @@ impl Config {
         if let Some(url) = self.bucket_url() {
             url.clone_into(&mut config.warehouse);
         }
-        config.s3 = lake::S3 {
-            endpoint: given(&self.s3.endpoint),
-            region: given(&self.s3.region),
-            path_style: self.s3.path_style,
-            kms_key: given(&self.s3.kms_key),
-            environment: self.secrets.0.clone(),
-        };
+        config.s3 = self.s3();
         if self.lake.catalog == CatalogKind::Glue {
             config.catalog = lake::Catalog::Glue(lake::Glue { endpoint: given(&self.catalog.uri) });
         }
@@ -196,6 +198,26 @@ impl Config {
             });
         }
         Ok(config)
+    }
+
+    fn s3(&self) -> lake::S3 {
+        lake::S3 {
+            endpoint: given(&self.s3.endpoint),
+            region: given(&self.s3.region),
+            path_style: self.s3.path_style,
+            kms_key: given(&self.s3.kms_key),
+            environment: self.secrets.0.clone(),
+        }
+    }
+
+    /// Requests to a service of AWS, in a region that is known or the one of the settings.
+    ///
+    /// # Errors
+    /// A profile that is named and not there.
+    pub fn aws(&self, service: lake::AwsService, region: Option<&str>) -> Result<lake::Aws> {
+        let mut s3 = self.s3();
+        profile::add_credentials(&mut s3.environment)?;
+        Ok(lake::Aws::open(service, given(&self.aws.endpoint).as_deref(), region, &s3)?)
     }
 
     /// The token that clients of the catalog show.

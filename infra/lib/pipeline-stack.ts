@@ -1,6 +1,6 @@
 // What may be replaced: image, tasks, state machine, schedule, and what watches over them.
 
-import { Duration, RemovalPolicy, Stack, StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, Stack, StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -66,6 +66,7 @@ export class PipelineStack extends Stack {
     this.stateMachine = this.makeStateMachine(cluster, taskGroup, monitoring);
     monitoring.watch(this.stateMachine);
     this.makeSchedule();
+    new CfnOutput(this, 'StateMachineArn', { value: this.stateMachine.stateMachineArn });
   }
 
   private makeRepository() {

@@ -96,10 +96,14 @@ class Emulator:
     def __exit__(self, *_):
         self.server.shutdown()
 
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.server.server_port}"
+
     def client(self, service):
         return boto3.client(
             service,
-            endpoint_url=f"http://127.0.0.1:{self.server.server_port}",
+            endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",

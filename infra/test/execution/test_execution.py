@@ -93,6 +93,12 @@ class Execution(unittest.TestCase):
         }
         return Emulator(self.folder, PROGRAM, self.template, here)
 
+    def pipeline(self, aws, *words, run_id="query", code=0):
+        """What `healthlake pipeline` says of this account."""
+        machine = {"HEALTHLAKE_AWS_ENDPOINT": aws.endpoint, "HEALTHLAKE_PIPELINE_STATE_MACHINE": aws.machine}
+        words = ["pipeline", *words, "--format", "json"]
+        return json.loads(healthlake({**account.KEYS, **machine}, *words, run_id=run_id, code=code))
+
     def assert_done(self, execution, status="passed"):
         logs = "\n".join(f"{log.name}: {log.read_text()[-500:]}" for log in sorted((self.folder / "log").glob("*.log")))
         self.assertEqual(execution["status"], "SUCCEEDED", f"{execution.get('cause')}\n{logs}")
@@ -142,7 +148,13 @@ class Execution(unittest.TestCase):
     def test_a_shard_that_fails_twice_is_made_by_the_third_attempt(self):
         with self.aws() as aws:
             aws.kill("generate", "2/4", 2)
-            self.assert_done(aws.run("killed-twice", **POPULATION))
+            given = [word for key, value in POPULATION.items() for word in (f"--{key}", str(value))]
+            status = self.pipeline(aws, "start", *given, "--wait", run_id="killed-twice")
+            self.assertEqual((status["status"], status["findings"]), ("SUCCEEDED", False), status)
+            stages = [(stage["state"], stage["status"]) for stage in status["stages"]]
+            tasks = ["GenerateShards", "MapResources", "BuildModels", "Validate", "Report"]
+            self.assertEqual(stages, [(task, "done") for task in tasks])
+            self.assertEqual((status["shards"]["total"], status["shards"]["succeeded"]), (4, 4))
             attempts = [task.exit_code for task in aws.tasks if "2/4" in task.command]
             self.assertEqual(attempts, [137, 137, 0])
         self.assert_same_as_local()
@@ -158,6 +170,9 @@ class Execution(unittest.TestCase):
             record = aws.record_of("lost-shard")
             self.assertEqual((record["status"], record["stage"]), ("failed", "generate"))
             self.assertFalse((self.lake / "catalog.db").exists())
+            status = self.pipeline(aws, "status", "lost-shard", code=2)
+            self.assertEqual((status["status"], status["shards"]["failed"]), ("FAILED", 1), status)
+            self.assertIn(("GenerateShards", "failed"), [(stage["state"], stage["status"]) for stage in status["stages"]])
 
             self.assert_done(aws.run("lost-shard-again", **POPULATION))
         self.assert_same_as_local()
