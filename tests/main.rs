@@ -13,6 +13,8 @@ mod crash;
 mod csv_input;
 /// Bad records and bad files: one clear message each, the rest goes on.
 mod dirty_input;
+/// Athena and Trino, played by a server of the test.
+mod engine;
 /// From a row to its resource, and from a resource to its rows.
 mod explain;
 /// The built program in a folder of its own.

@@ -20,6 +20,7 @@ const ENVIRONMENT_PREFIX: &str = "HEALTHLAKE_";
 /// Secrets come by environment only, so that no file has to be guarded.
 const TOKEN: &str = "HEALTHLAKE_CATALOG_TOKEN";
 const CREDENTIAL: &str = "HEALTHLAKE_CATALOG_CREDENTIAL";
+const PASSWORD: &str = "HEALTHLAKE_TRINO_PASSWORD";
 
 /// All settings, each with a value.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Config {
     s3: S3,
     catalog: Catalog,
     aws: Aws,
+    athena: Athena,
+    trino: Trino,
     pub pipeline: Pipeline,
     pub generate: Generate,
     pub etl: Etl,
@@ -77,6 +80,22 @@ struct Catalog {
 #[serde(deny_unknown_fields)]
 struct Aws {
     endpoint: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Athena {
+    workgroup: String,
+    output: String,
+    catalog: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trino {
+    uri: String,
+    catalog: String,
+    user: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -143,7 +162,7 @@ impl Config {
         if let Some(lake) = &global.lake {
             config.lake.path.clone_from(lake);
         }
-        let secret = |name: &str| name.starts_with("AWS_") || [TOKEN, CREDENTIAL].contains(&name);
+        let secret = |name: &str| name.starts_with("AWS_") || [TOKEN, CREDENTIAL, PASSWORD].contains(&name);
         config.secrets.0 = std::env::vars().filter(|(name, _)| secret(name)).collect();
         if config.bucket_url().is_some() {
             profile::add_credentials(&mut config.secrets.0)?;
@@ -220,6 +239,29 @@ impl Config {
         Ok(lake::Aws::open(service, given(&self.aws.endpoint).as_deref(), region, &s3)?)
     }
 
+    /// Athena, as the settings say.
+    ///
+    /// # Errors
+    /// A profile that is named and not there.
+    pub fn athena(&self) -> Result<sql::Athena> {
+        Ok(sql::Athena {
+            requests: self.aws(lake::AwsService::Athena, None)?,
+            workgroup: self.athena.workgroup.clone(),
+            output: given(&self.athena.output),
+            catalog: self.athena.catalog.clone(),
+            warehouse: self.bucket_url().unwrap_or_default().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// The Trino server of the settings.
+    ///
+    /// # Errors
+    /// A password that would be sent without TLS.
+    pub fn trino(&self) -> Result<sql::Trino> {
+        let Trino { uri, catalog, user } = &self.trino;
+        Ok(sql::Trino::new(uri, catalog, user, self.secrets.0.get(PASSWORD).cloned())?)
+    }
+
     /// The token that clients of the catalog show.
     pub fn catalog_token(&self) -> Option<String> {
         self.secrets.0.get(TOKEN).cloned().filter(|token| !token.is_empty())
@@ -258,7 +300,7 @@ fn merge_environment(settings: &mut Table, variables: impl Iterator<Item = (Stri
         if rest.starts_with("REQUIRE_")
             || rest.starts_with("TEST_")
             || rest == "BIN"
-            || [TOKEN, CREDENTIAL].contains(&&*name)
+            || [TOKEN, CREDENTIAL, PASSWORD].contains(&&*name)
         {
             continue;
         }

@@ -10,6 +10,7 @@ use tokio::runtime;
 mod call;
 mod command;
 mod config;
+mod engine;
 mod global;
 mod output;
 mod progress;

@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
 use lake::Lake;
 use model::quality::{CheckResult, Status};
-use sql::{Input, Materialization, ModelStatus, Project, Shown};
+use sql::{Engine, Input, Materialization, ModelOutcome, ModelStatus, Project, Shown};
 
 use crate::call::{Outcome, Run, existing_lake};
 use crate::config::Config;
+use crate::engine::EngineName;
 use crate::global::{Format, Global};
 use crate::{output, progress};
 
@@ -21,7 +23,13 @@ pub struct Arguments {
 enum Command {
     /// Build models in the order of their graph
     #[command(after_help = SELECTORS)]
-    Run(Selection),
+    Run {
+        #[command(flatten)]
+        selection: Selection,
+        /// Who builds them: the program itself, or what [athena] and [trino] of the settings say
+        #[arg(long, value_enum, default_value_t = EngineName::Datafusion)]
+        engine: EngineName,
+    },
     /// Run the tests that the models declare
     #[command(after_help = SELECTORS, mut_arg("full_refresh", |full_refresh| full_refresh.hide(true)))]
     Test(Selection),
@@ -66,10 +74,13 @@ impl Selection {
 
 pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
-        Command::Run(selection) => {
-            let lake = existing_lake(&config).await?;
+        Command::Run { selection, engine } => {
             let run = Run::from_environment()?;
-            let outcome = build(&lake, &config, &config.project()?, &run, selection).await?;
+            let project = config.project()?;
+            let outcome = match engine.open(&config)? {
+                Some(engine) => build_on(&engine, &config, &project, &run, selection).await?,
+                None => build(&existing_lake(&config).await?, &config, &project, &run, selection).await?,
+            };
             if global.format == Format::Json {
                 output::print_json(&outcome)?;
             } else {
@@ -103,7 +114,7 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
     }
 }
 
-/// Builds the selected models.
+/// Builds the selected models with the program's own engine.
 pub async fn build(
     lake: &Lake,
     config: &Config,
@@ -111,23 +122,40 @@ pub async fn build(
     run: &Run,
     selection: Selection,
 ) -> Result<sql::Outcome> {
-    let models = project.list(&selection.models())?;
-    let options = sql::Options {
+    let bar = progress::count("sql", project.list(&selection.models())?.len() as u64);
+    let outcome = sql::run(lake, project, &options(config, run, selection), &|model| advance(&bar, model)).await;
+    bar.finish_and_clear();
+    outcome.context("cannot build the models")
+}
+
+/// Builds the selected models on a distributed engine.
+async fn build_on(
+    engine: &Engine,
+    config: &Config,
+    project: &Project,
+    run: &Run,
+    selection: Selection,
+) -> Result<sql::Outcome> {
+    let bar = progress::count("sql", project.list(&selection.models())?.len() as u64);
+    let outcome = sql::run_on(engine, project, &options(config, run, selection), &|model| advance(&bar, model)).await;
+    bar.finish_and_clear();
+    outcome.context("cannot build the models")
+}
+
+fn options(config: &Config, run: &Run, selection: Selection) -> sql::Options {
+    sql::Options {
         run_id: run.id.clone(),
         started_at: run.started_at,
         select: selection.select,
         exclude: selection.exclude,
         full_refresh: selection.full_refresh,
         threads: config.threads(),
-    };
-    let bar = progress::count("sql", models.len() as u64);
-    let outcome = sql::run(lake, project, &options, &|model| {
-        bar.set_message(model.name.clone());
-        bar.inc(1);
-    })
-    .await;
-    bar.finish_and_clear();
-    outcome.context("cannot build the models")
+    }
+}
+
+fn advance(bar: &ProgressBar, model: &ModelOutcome) {
+    bar.set_message(model.name.clone());
+    bar.inc(1);
 }
 
 async fn test(global: &Global, config: &Config, selection: &Selection) -> Result<Outcome> {
