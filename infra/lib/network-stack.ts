@@ -72,12 +72,13 @@ export class NetworkStack extends Stack {
       allowAllOutbound: false,
     });
     group.addIngressRule(ec2.Peer.ipv4(CIDR), ec2.Port.tcp(443), 'From inside');
-    const { ECR, ECR_DOCKER, CLOUDWATCH_LOGS, GLUE } = ec2.InterfaceVpcEndpointAwsService;
+    const { ATHENA, ECR, ECR_DOCKER, CLOUDWATCH_LOGS, GLUE } = ec2.InterfaceVpcEndpointAwsService;
     for (const [name, service] of Object.entries({
       Ecr: ECR,
       EcrDocker: ECR_DOCKER,
       Logs: CLOUDWATCH_LOGS,
       Glue: GLUE,
+      Athena: ATHENA,
     })) {
       this.vpc.addInterfaceEndpoint(name, {
         service,

@@ -157,7 +157,7 @@ const CHECKS: [condition: string, message: string][] = [
     'source_id, expected up to 64 letters, digits, -, _ or .',
   ],
   [`$type($complete) = 'boolean'`, 'complete, expected true or false'],
-  [`$engine in ['datafusion']`, 'engine, expected datafusion'],
+  [`$engine in ['datafusion', 'athena']`, 'engine, expected datafusion or athena'],
 ];
 
 /** Where the generator of a run writes. */
@@ -281,7 +281,7 @@ export function definition(maxConcurrency: number) {
           $complete or $source = '' ? '--complete']`,
         'BuildModels',
       ),
-      ...stage('BuildModels', 'sql', `['sql', 'run']`, 'Validate'),
+      ...stage('BuildModels', 'sql', `['sql', 'run', '--engine', $engine]`, 'Validate'),
       ...stage(
         'Validate',
         'validate',

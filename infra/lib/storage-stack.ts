@@ -16,6 +16,9 @@ export type Namespace = (typeof NAMESPACES)[number];
 /** Where the lake's tables stand in the bucket. */
 export const LAKE_PREFIX = 'lake';
 
+/** Where Athena puts the results of queries. */
+export const RESULTS_PREFIX = 'athena';
+
 export interface StorageStackProps extends StackProps {
   /** What one query of the workgroup may scan before it is cancelled, in bytes; Athena asks for 10 MB at least. */
   readonly scanLimitBytes: number;
@@ -124,7 +127,7 @@ export class StorageStack extends Stack {
           abortIncompleteMultipartUploadAfter: Duration.days(7),
           expiredObjectDeleteMarker: true,
         },
-        { prefix: 'athena/', expiration: Duration.days(30) },
+        { prefix: `${RESULTS_PREFIX}/`, expiration: Duration.days(30) },
       ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
@@ -156,7 +159,7 @@ export class StorageStack extends Stack {
         publishCloudWatchMetricsEnabled: true,
         engineVersion: { selectedEngineVersion: 'Athena engine version 3' },
         resultConfiguration: {
-          outputLocation: this.bucket.s3UrlForObject('athena/'),
+          outputLocation: this.bucket.s3UrlForObject(`${RESULTS_PREFIX}/`),
           encryptionConfiguration: { encryptionOption: 'SSE_KMS', kmsKey: this.key.keyArn },
         },
       },

@@ -6,7 +6,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledge, allow } from './allow';
 import { TaskName, WORK } from './state-machine';
-import { LAKE_PREFIX, NAMESPACES, Namespace, StorageStack } from './storage-stack';
+import { LAKE_PREFIX, NAMESPACES, Namespace, RESULTS_PREFIX, StorageStack } from './storage-stack';
 import { WorkArea } from './work-area';
 
 /** What a stage may do, and what it gets to do it. */
@@ -25,14 +25,16 @@ interface Need {
   readonly commits: readonly Namespace[];
   /** Namespaces in which it makes views, which are properties of their databases. */
   readonly makesViews: readonly Namespace[];
+  /** Whether it may have its work done by Athena. */
+  readonly queries: boolean;
 }
 
 /** Least privilege, stage by stage. */
 export const NEEDS: Record<TaskName, Need> = {
-  generate: { work: 'write', commits: [], makesViews: [] },
-  etl: { work: 'read', commits: ['raw', 'fhir', 'omop', 'vocabulary', 'quality'], makesViews: [] },
-  sql: { work: 'none', commits: ['staging', 'marts', 'metrics'], makesViews: ['staging'] },
-  validate: { work: 'write', commits: ['quality'], makesViews: [] },
+  generate: { work: 'write', commits: [], makesViews: [], queries: false },
+  etl: { work: 'read', commits: ['raw', 'fhir', 'omop', 'vocabulary', 'quality'], makesViews: [], queries: false },
+  sql: { work: 'none', commits: ['staging', 'marts', 'metrics'], makesViews: ['staging'], queries: true },
+  validate: { work: 'write', commits: ['quality'], makesViews: [], queries: false },
 };
 
 export interface TaskProps {
@@ -67,6 +69,7 @@ export class Task extends Construct {
       environment: {
         HEALTHLAKE_LAKE_PATH: props.storage.bucket.s3UrlForObject(LAKE_PREFIX),
         HEALTHLAKE_LAKE_CATALOG: 'glue',
+        HEALTHLAKE_ATHENA_WORKGROUP: props.storage.workgroup.name,
         // What can be made again from the tables; the rest of the file system is read-only.
         HEALTHLAKE_LAKE_FOLDER: '/tmp/lake',
         // Queries spill before the task is killed for want of memory.
@@ -87,9 +90,26 @@ export class Task extends Construct {
     if (need.commits.length > 0) {
       this.grantLake(props.storage, need);
     }
+    if (need.queries) {
+      this.grantAthena(props.storage);
+    }
     acknowledge(this, {
       'AwsSolutions-ECS2': 'The variables say where the lake is and how much memory there is; none is a secret.',
     });
+  }
+
+  /** Athena reads and writes tables with the rights of whoever asks; beside these it wants its results' folder. */
+  private grantAthena(storage: StorageStack) {
+    const { partition, region, account } = Stack.of(this);
+    allow(
+      this.definition.taskRole,
+      {
+        actions: ['athena:StartQueryExecution', 'athena:GetQueryExecution', 'athena:GetQueryResults'],
+        resources: [`arn:${partition}:athena:${region}:${account}:workgroup/${storage.workgroup.name}`],
+      },
+      { actions: ['s3:GetBucketLocation'], resources: [storage.bucketArn] },
+      ...storage.folderPermissions([RESULTS_PREFIX], true),
+    );
   }
 
   private grantLake(storage: StorageStack, { commits, makesViews }: Need) {

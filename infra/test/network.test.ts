@@ -13,7 +13,7 @@ test('no task can reach the internet unless it was asked for', () => {
 test('what the tasks call has an endpoint', () => {
   const endpoints = Object.values(network.findResources('AWS::EC2::VPCEndpoint'));
   const names = endpoints.map((endpoint) => JSON.stringify(endpoint.Properties.ServiceName));
-  for (const service of ['.s3', '.ecr.api', '.ecr.dkr', '.logs', '.glue']) {
+  for (const service of ['.s3', '.ecr.api', '.ecr.dkr', '.logs', '.glue', '.athena']) {
     assert.equal(names.filter((name) => name.includes(`${service}"`)).length, 1, service);
   }
 });

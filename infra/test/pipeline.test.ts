@@ -50,6 +50,14 @@ test('a task may do what its stage needs', () => {
   }
 });
 
+test('models only are built by Athena, in one workgroup', () => {
+  const asking = ['generate', 'etl', 'sql', 'validate'].filter((task) => granted(task).includes('athena:StartQueryExecution'));
+  assert.deepEqual(asking, ['sql']);
+  const statements = statementsOf(pipeline, 'TasksqlDefinitionTaskRole');
+  const athena = statements.find(({ Action }) => Action.includes('athena:StartQueryExecution'));
+  assert.match(JSON.stringify(athena?.Resource), /:workgroup\/healthlake"/);
+});
+
 test('views are made by the models only, where staging is', () => {
   const changing = ['generate', 'etl', 'sql', 'validate'].flatMap((task) =>
     statementsOf(pipeline, `Task${task}DefinitionTaskRole`)

@@ -115,7 +115,7 @@ test('the commands are those of command.json', async () => {
   const commands: Record<string, unknown> = {};
   for (const [kind, input] of Object.entries({
     synthetic: { patients: 1000, shards: 4, seed: 42 },
-    source: { source: '/area/import/hospital', source_id: 'hospital', complete: true },
+    source: { source: '/area/import/hospital', source_id: 'hospital', complete: true, engine: 'athena' },
   })) {
     for (const [name, state] of runTasks) {
       if (kind === 'source' && name === 'Generate') {

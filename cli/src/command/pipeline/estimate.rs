@@ -26,7 +26,7 @@ const BUSY: f64 = 0.5;
 const STARTUP_HOURS: f64 = 45.0 / 3600.0;
 const HOURS_PER_MONTH: f64 = 730.0;
 /// Interface endpoints of the network stack, in each of two zones.
-const ENDPOINTS: f64 = 8.0;
+const ENDPOINTS: f64 = 10.0;
 /// State transitions of a run beside those of the shards, and of one shard.
 const RUN_TRANSITIONS: u64 = 12;
 const SHARD_TRANSITIONS: u64 = 2;
@@ -236,7 +236,7 @@ mod tests {
         assert!(many.vcpu_hours > few.vcpu_hours * 10.0 && many.lake_bytes > few.lake_bytes * 100, "{few:?} {many:?}");
         assert!(many.run_usd.iter().all(|(item, usd)| usd >= &few.run_usd[item]), "{few:?} {many:?}");
         assert_eq!(few.month_usd["endpoints"], many.month_usd["endpoints"]);
-        assert!((few.month_usd["endpoints"] - 58.4).abs() < 0.01);
+        assert!((few.month_usd["endpoints"] - 73.0).abs() < 0.01);
     }
 
     #[test]

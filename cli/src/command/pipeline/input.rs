@@ -20,6 +20,8 @@ const MAX_RUN_ID: usize = 80;
 pub enum Engine {
     /// On Fargate, by the program itself
     Datafusion,
+    /// By Athena
+    Athena,
 }
 
 /// What a run is given; what is absent is the state machine's choice.
