@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(concept_ids("SNOMED", "15777000"), concept_ids("SNOMED", "9414007"));
     }
 
-    /// What the bundled modules emit has a concept, or is on the list above.
+    /// What the bundled modules emit has a concept, or is on the list above. Plans, supplies and pictures make no row.
     #[test]
     fn every_code_of_the_modules_has_a_concept() {
         let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/../generator/modules");
@@ -264,10 +264,14 @@ mod tests {
     fn collect_codes(value: &serde_json::Value, codes: &mut Vec<(String, String)>) {
         match value {
             serde_json::Value::Object(fields) => {
+                let kind = fields.get("type").and_then(serde_json::Value::as_str);
+                if kind.is_some_and(|kind| ["CarePlanStart", "SupplyList"].contains(&kind)) {
+                    return;
+                }
                 if let (Some(system), Some(code)) = (fields.get("system"), fields.get("code")) {
                     codes.push((system.as_str().unwrap_or("?").into(), code.as_str().unwrap_or("?").into()));
                 }
-                fields.values().for_each(|field| collect_codes(field, codes));
+                fields.iter().filter(|(name, _)| *name != "series").for_each(|(_, field)| collect_codes(field, codes));
             }
             serde_json::Value::Array(values) => values.iter().for_each(|value| collect_codes(value, codes)),
             _ => {}
