@@ -98,7 +98,6 @@ struct Chunk {
     tables: Vec<(&'static Table, Vec<ArrayRef>)>,
     enforced: BTreeMap<String, u64>,
     unanswered: BTreeMap<Unanswered, u64>,
-    unwritten: BTreeMap<String, u64>,
     deceased: u64,
 }
 
@@ -108,7 +107,6 @@ impl Chunk {
         let mut omop = OmopSink::new(world, concepts);
         let mut enforced = BTreeMap::new();
         let mut unanswered = BTreeMap::new();
-        let mut unwritten = BTreeMap::new();
         let mut deceased = 0;
         let from = history_start(&world.options);
         for index in patients {
@@ -117,13 +115,11 @@ impl Chunk {
             fhir.write(&life.record, &selection);
             omop.write(&life.record, &selection);
             deceased += u64::from(life.record.patient.death.is_some());
-            let kinds = life.record.unwritten.counts().into_iter().filter(|(_, count)| *count > 0);
-            add(&mut unwritten, kinds.map(|(kind, count)| (kind.into(), count as u64)));
             add(&mut enforced, life.enforced);
             add(&mut unanswered, life.unanswered);
         }
         let (lines, tables) = (fhir.lines, omop.builders.finish());
-        Ok(Chunk { lines, tables, enforced, unanswered, unwritten, deceased })
+        Ok(Chunk { lines, tables, enforced, unanswered, deceased })
     }
 
     fn facilities(world: &World, concepts: &Concepts) -> Chunk {
@@ -132,8 +128,7 @@ impl Chunk {
         fhir.write_facilities();
         omop.write_facilities();
         let (lines, tables) = (fhir.lines, omop.builders.finish());
-        let (enforced, unanswered, unwritten) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Chunk { lines, tables, enforced, unanswered, unwritten, deceased: 0 }
+        Chunk { lines, tables, enforced: BTreeMap::new(), unanswered: BTreeMap::new(), deceased: 0 }
     }
 }
 
@@ -162,7 +157,6 @@ struct Output {
     omop: BTreeMap<&'static str, ParquetFile>,
     enforced: BTreeMap<String, u64>,
     unanswered: BTreeMap<Unanswered, u64>,
-    unwritten: BTreeMap<String, u64>,
     deceased: u64,
 }
 
@@ -188,6 +182,7 @@ impl Output {
             "condition_occurrence",
             "drug_exposure",
             "procedure_occurrence",
+            "device_exposure",
             "measurement",
             "observation",
             "observation_period",
@@ -199,8 +194,8 @@ impl Output {
             let path = folder.join("omop").join(format!("{}{suffix}.parquet", table.name));
             omop.insert(table.name, ParquetFile::create(path, table)?);
         }
-        let (enforced, unanswered, unwritten) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Output { folder, suffix, fhir, omop, enforced, unanswered, unwritten, deceased: 0 })
+        let (enforced, unanswered) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Output { folder, suffix, fhir, omop, enforced, unanswered, deceased: 0 })
     }
 
     fn add(&mut self, chunk: Chunk) -> Result<(), Error> {
@@ -216,7 +211,6 @@ impl Output {
         }
         add(&mut self.enforced, chunk.enforced);
         add(&mut self.unanswered, chunk.unanswered);
-        add(&mut self.unwritten, chunk.unwritten);
         self.deceased += chunk.deceased;
         Ok(())
     }
@@ -231,7 +225,6 @@ impl Output {
             rows: BTreeMap::new(),
             files: BTreeMap::new(),
             enforced: self.enforced,
-            unwritten: self.unwritten,
             unanswered: self.unanswered.iter().map(|(asked, count)| (asked.describe(&world.library), *count)).collect(),
             modules: world.library.hashes.iter().map(|(path, hash)| (path.clone(), format!("{hash:016x}"))).collect(),
         };
@@ -323,7 +316,7 @@ mod tests {
 
     #[test]
     fn every_resource_parses_and_every_reference_resolves() {
-        let (folder, manifest) = run(40, |_| {});
+        let (folder, manifest) = run(150, |_| {});
         let resources = resources(folder.path());
         let ids: HashSet<String> = resources
             .iter()
@@ -395,13 +388,15 @@ mod tests {
         assert_eq!(rows("care_site"), of("Organization") + of("Location"));
         let dead = resources.iter().filter(|value| value["deceasedDateTime"].is_string()).count() as u64;
         assert_eq!((rows("death"), manifest.deceased), (dead, dead));
-        assert!(rows("drug_exposure") <= of("MedicationRequest") + of("Immunization"));
+        let drugs = of("MedicationRequest") + of("Immunization") + of("MedicationAdministration");
+        assert!(rows("drug_exposure") <= drugs);
+        assert_eq!(rows("device_exposure"), of("DeviceUseStatement"));
         // Each fact is at least one row; a panel is one per component, an allergy also one per reaction.
         let mut facts = 0;
         for value in &resources {
             let length = |field: &str| value[field].as_array().map_or(0, Vec::len) as u64;
             facts += match value["resourceType"].as_str().unwrap() {
-                "Condition" | "Procedure" | "MedicationRequest" | "Immunization" => 1,
+                "Condition" | "Procedure" | "MedicationRequest" | "MedicationAdministration" | "Immunization" => 1,
                 "Observation" => length("component").max(1),
                 "AllergyIntolerance" => 1 + length("reaction"),
                 _ => 0,
@@ -427,6 +422,7 @@ mod tests {
             ("condition_occurrence", "condition_occurrence_id"),
             ("drug_exposure", "drug_exposure_id"),
             ("procedure_occurrence", "procedure_occurrence_id"),
+            ("device_exposure", "device_exposure_id"),
             ("measurement", "measurement_id"),
             ("observation", "observation_id"),
         ] {
@@ -465,12 +461,20 @@ mod tests {
                 "authoredOn",
                 "performedDateTime",
                 "occurrenceDateTime",
+                "recordedOn",
+                "started",
             ] {
                 if let Some(text) = value[field].as_str() {
                     moments.insert(field, text);
                 }
             }
-            for (field, end) in [("period", "start"), ("period", "end"), ("performedPeriod", "start")] {
+            for (field, end) in [
+                ("period", "start"),
+                ("period", "end"),
+                ("performedPeriod", "start"),
+                ("timingPeriod", "start"),
+                ("timingPeriod", "end"),
+            ] {
                 if let Some(text) = value[field][end].as_str() {
                     moments.insert(end, text);
                 }

@@ -25,9 +25,6 @@ pub struct Manifest {
     pub files: BTreeMap<String, File>,
     /// How often each domain constraint was enforced.
     pub enforced: BTreeMap<String, u64>,
-    /// What modules did over whole lives that has no file yet, by resource type.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub unwritten: BTreeMap<String, u64>,
     /// How often a state of a module asked for what has no answer, and was told no.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unanswered: BTreeMap<String, u64>,

@@ -1,8 +1,8 @@
 //! What happened to one patient: the only thing that the sinks see. Times are local, in milliseconds; the patient's
 //! zone comes with the patient.
 
+mod care;
 mod selection;
-mod unwritten;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -11,8 +11,8 @@ use crate::module::{EncounterClass, Id, Prescription};
 use crate::moment::{Moment, Zone};
 use crate::random;
 
+pub use care::{Administration, CarePlan, Device, ImagingStudy, Series, Supply, Udi};
 pub use selection::Selection;
-pub use unwritten::{Administration, CarePlan, Device, ImagingStudy, Series, Supply, Unwritten};
 
 /// The life of one patient as it is written down.
 #[derive(Debug, Default)]
@@ -35,8 +35,16 @@ pub struct Record {
     pub reports: Vec<Report>,
     /// Vaccines given.
     pub immunizations: Vec<Immunization>,
-    /// What no sink writes.
-    pub unwritten: Unwritten,
+    /// Care plans.
+    pub care_plans: Vec<CarePlan>,
+    /// Medications given on the spot.
+    pub administrations: Vec<Administration>,
+    /// Devices.
+    pub devices: Vec<Device>,
+    /// Supplies handed out.
+    pub supplies: Vec<Supply>,
+    /// Imaging studies; each has its procedure besides.
+    pub imaging_studies: Vec<ImagingStudy>,
 }
 
 /// Demographics.
@@ -286,7 +294,17 @@ impl Record {
         self.observations.iter_mut().for_each(|observation| observation.time = observation.time.min(last));
         self.reports.iter_mut().for_each(|report| report.time = report.time.min(last));
         self.immunizations.iter_mut().for_each(|immunization| immunization.time = immunization.time.min(last));
-        self.unwritten.put_in_order(last);
+        for plan in &mut self.care_plans {
+            plan.start = plan.start.min(last);
+            end_after(plan.start, &mut plan.end);
+        }
+        for device in &mut self.devices {
+            device.start = device.start.min(last);
+            end_after(device.start, &mut device.end);
+        }
+        self.administrations.iter_mut().for_each(|given| given.time = given.time.min(last));
+        self.supplies.iter_mut().for_each(|supply| supply.time = supply.time.min(last));
+        self.imaging_studies.iter_mut().for_each(|study| study.time = study.time.min(last));
     }
 }
 

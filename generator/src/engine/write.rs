@@ -152,12 +152,16 @@ impl<'w> Person<'w> {
     }
 
     pub(super) fn begin_care_plan(&mut self, cursor: usize, state: (usize, usize), plan: &CarePlan, now: Moment) {
+        if let Some(active) = self.active_slot(ActiveKind::CarePlan, &[plan.onset.codes]) {
+            self.remember(active, state, plan.onset.assign);
+            return;
+        }
         let slot = self.begin(ActiveKind::CarePlan, plan.onset.codes, state, plan.onset.assign);
-        self.slots[slot as usize].record = Some(self.record.unwritten.care_plans.len() as u32);
+        self.slots[slot as usize].record = Some(self.record.care_plans.len() as u32);
         self.active.push(slot);
-        let reason = plan.reason.as_ref().and_then(|reason| self.reason_codes(state.0, reason));
+        let reason = plan.reason.as_ref().and_then(|reason| self.reason_written(state.0, reason));
         let (encounter, start) = self.placed(cursor, now);
-        self.record.unwritten.care_plans.push(record::CarePlan {
+        self.record.care_plans.push(record::CarePlan {
             codes: plan.onset.codes,
             activities: plan.activities,
             reason,
@@ -180,11 +184,11 @@ impl<'w> Person<'w> {
             return;
         }
         let slot = self.begin(ActiveKind::Device, codes, state, assign);
-        self.slots[slot as usize].record = Some(self.record.unwritten.devices.len() as u32);
+        self.slots[slot as usize].record = Some(self.record.devices.len() as u32);
         self.active.push(slot);
         let (encounter, start) = self.placed(cursor, now);
         let serial = self.visit_stream(Some(cursor)).bits();
-        self.record.unwritten.devices.push(record::Device { codes, encounter, serial, start, end: None });
+        self.record.devices.push(record::Device { codes, encounter, serial, start, end: None });
     }
 
     pub(super) fn supply(&mut self, cursor: usize, supplies: &[(Id, u32)], now: Moment) {
@@ -195,10 +199,11 @@ impl<'w> Person<'w> {
             encounter,
             time,
         });
-        self.record.unwritten.supplies.extend(supplies);
+        self.record.supplies.extend(supplies);
     }
 
-    /// A study is also a procedure, of half an hour. Where counts are left to chance, the first one is repeated.
+    /// A study is also a procedure, of half an hour, for the reason of its visit. Where counts are left to chance, the
+    /// first one is repeated.
     pub(super) fn take_pictures(&mut self, cursor: usize, module: usize, study: &ImagingStudy, now: Moment) {
         let mut series = Vec::new();
         let numbers = self.repeated(cursor, module, study.count, study.series.len());
@@ -207,14 +212,11 @@ impl<'w> Person<'w> {
             let instances = instances.into_iter().map(|number| one.instances[number]).collect();
             series.push(record::Series { body_site: one.body_site, modality: one.modality, instances });
         }
-        self.do_procedure(cursor, module, study.procedure, None, None, now, 30 * MINUTE);
         let (encounter, time) = self.placed(cursor, now);
-        self.record.unwritten.imaging_studies.push(record::ImagingStudy {
-            codes: study.procedure,
-            encounter,
-            time,
-            series,
-        });
+        let reason = encounter.and_then(|encounter| self.record.encounters[encounter as usize].reason);
+        let procedure = self.write_procedure(cursor, study.procedure, reason, now, 30 * MINUTE);
+        let codes = study.procedure;
+        self.record.imaging_studies.push(record::ImagingStudy { codes, procedure, encounter, reason, time, series });
     }
 
     /// Which of `given` entries to take: each once, or the first one as often as is drawn.
@@ -244,18 +246,19 @@ impl<'w> Person<'w> {
             return;
         }
         let (encounter, start) = self.placed(cursor, now);
+        let reason = order.reason.as_ref().and_then(|reason| self.reason_written(state.0, reason));
         if order.administration {
-            self.record.unwritten.administrations.push(record::Administration {
+            self.record.administrations.push(record::Administration {
                 codes: order.codes,
                 encounter,
+                reason,
                 time: start,
+                dose: order.prescription.dose,
             });
             if !order.chronic {
                 return;
             }
         }
-        let reason = order.reason.as_ref().and_then(|reason| self.reason_slot(state.0, reason));
-        let reason = reason.and_then(|slot| self.slots[slot as usize].record);
         self.slots[slot as usize].record = Some(self.record.medications.len() as u32);
         self.slots[slot as usize].chronic = order.chronic;
         self.active.push(slot);
@@ -292,11 +295,11 @@ impl<'w> Person<'w> {
                 close(medication.start, &mut medication.end);
             }
             ActiveKind::CarePlan => {
-                let plan = &mut self.record.unwritten.care_plans[index];
+                let plan = &mut self.record.care_plans[index];
                 close(plan.start, &mut plan.end);
             }
             ActiveKind::Device => {
-                let device = &mut self.record.unwritten.devices[index];
+                let device = &mut self.record.devices[index];
                 close(device.start, &mut device.end);
             }
         }
@@ -317,13 +320,26 @@ impl<'w> Person<'w> {
             let first = self.world.library.codes.lists()[codes as usize][0];
             self.attributes[attribute as usize] = Value::Code(first);
         }
+        let reason = reason.and_then(|reason| self.reason_codes(module, reason));
+        self.write_procedure(cursor, codes, reason, now, span);
+    }
+
+    /// Writes a procedure and returns its place in the record.
+    fn write_procedure(
+        &mut self,
+        cursor: usize,
+        codes: Id,
+        reason: Option<Id>,
+        now: Moment,
+        span: Moment,
+    ) -> Option<u32> {
         if !self.allowed(codes, now) {
-            return;
+            return None;
         }
         let (encounter, start) = self.placed(cursor, now);
-        let reason = reason.and_then(|reason| self.reason_codes(module, reason));
         let end = (span > 0).then_some(start + span);
         self.record.procedures.push(record::Procedure { codes, encounter, reason, start, end });
+        Some(self.record.procedures.len() as u32 - 1)
     }
 
     pub(super) fn vaccinate(&mut self, cursor: usize, codes: Id, now: Moment) {
@@ -412,6 +428,11 @@ impl<'w> Person<'w> {
             },
         };
         slot.filter(|slot| self.slots[*slot as usize].kind == ActiveKind::Condition)
+    }
+
+    /// The condition that is a reason, if it is in the record by now.
+    fn reason_written(&self, module: usize, reason: &Reason) -> Option<u32> {
+        self.reason_slot(module, reason).and_then(|slot| self.slots[slot as usize].record)
     }
 
     pub(super) fn reason_codes(&self, module: usize, reason: &Reason) -> Option<Id> {

@@ -22,13 +22,23 @@ pub struct Selection {
     pub reports: Vec<u32>,
     /// Vaccines.
     pub immunizations: Vec<u32>,
+    /// Care plans.
+    pub care_plans: Vec<u32>,
+    /// Medications given on the spot.
+    pub administrations: Vec<u32>,
+    /// Devices.
+    pub devices: Vec<u32>,
+    /// Supplies handed out.
+    pub supplies: Vec<u32>,
+    /// Imaging studies.
+    pub imaging_studies: Vec<u32>,
 }
 
 impl Record {
     /// Chooses what is written when history begins at `from`.
     ///
-    /// An event is written when it happens inside the window; a condition or a medication also when it is still active
-    /// then; allergies always. An encounter is written when it begins inside the window or when something written
+    /// An event is written when it happens inside the window; what lasts (conditions, medications, care plans, devices)
+    /// also when it is still active then; allergies always. An encounter is written when it begins inside the window or when something written
     /// refers to it, so that every reference resolves. A report follows its results.
     pub fn select(&self, from: Moment) -> Selection {
         let pick = |keep: &dyn Fn(usize) -> bool, count: usize| -> Vec<u32> {
@@ -55,12 +65,31 @@ impl Record {
             observations: pick(&|index| self.observations[index].time >= from, self.observations.len()),
             reports: pick(&|index| self.reports[index].time >= from, self.reports.len()),
             immunizations: pick(&|index| self.immunizations[index].time >= from, self.immunizations.len()),
+            care_plans: pick(
+                &|index| {
+                    let plan = &self.care_plans[index];
+                    plan.start >= from || plan.end.is_none_or(|end| end >= from)
+                },
+                self.care_plans.len(),
+            ),
+            administrations: pick(&|index| self.administrations[index].time >= from, self.administrations.len()),
+            devices: pick(
+                &|index| {
+                    let device = &self.devices[index];
+                    device.start >= from || device.end.is_none_or(|end| end >= from)
+                },
+                self.devices.len(),
+            ),
+            supplies: pick(&|index| self.supplies[index].time >= from, self.supplies.len()),
+            imaging_studies: pick(&|index| self.imaging_studies[index].time >= from, self.imaging_studies.len()),
         };
-        for medication in &selection.medications {
-            if let Some(reason) = self.medications[*medication as usize].reason {
-                selection.conditions.push(reason);
-            }
-        }
+        let at = |index: &u32| *index as usize;
+        selection
+            .conditions
+            .extend(selection.medications.iter().filter_map(|index| self.medications[at(index)].reason));
+        selection.conditions.extend(selection.care_plans.iter().filter_map(|index| self.care_plans[at(index)].reason));
+        let given = selection.administrations.iter();
+        selection.conditions.extend(given.filter_map(|index| self.administrations[at(index)].reason));
         selection.conditions.sort_unstable();
         selection.conditions.dedup();
         let mut encounters: Vec<bool> = self.encounters.iter().map(|encounter| encounter.start >= from).collect();
@@ -69,7 +98,6 @@ impl Record {
                 encounters[encounter as usize] = true;
             }
         };
-        let at = |index: &u32| *index as usize;
         selection.conditions.iter().for_each(|index| refer(self.conditions[at(index)].encounter));
         selection.allergies.iter().for_each(|index| refer(self.allergies[at(index)].encounter));
         selection.medications.iter().for_each(|index| refer(self.medications[at(index)].encounter));
@@ -77,6 +105,9 @@ impl Record {
         selection.observations.iter().for_each(|index| refer(self.observations[at(index)].encounter));
         selection.reports.iter().for_each(|index| refer(self.reports[at(index)].encounter));
         selection.immunizations.iter().for_each(|index| refer(self.immunizations[at(index)].encounter));
+        selection.care_plans.iter().for_each(|index| refer(self.care_plans[at(index)].encounter));
+        selection.administrations.iter().for_each(|index| refer(self.administrations[at(index)].encounter));
+        selection.imaging_studies.iter().for_each(|index| refer(self.imaging_studies[at(index)].encounter));
         selection.encounters = pick(&|index| encounters[index], self.encounters.len());
         selection
     }

@@ -1,7 +1,10 @@
 //! FHIR R4 NDJSON, shaped after US Core.
 
+mod care;
 mod clinical;
 mod demographic;
+mod imaging;
+mod product;
 mod treatment;
 
 use super::Json;
@@ -11,7 +14,7 @@ use crate::record::{Observation, ObservationValue, Record, Selection};
 use crate::world::World;
 
 /// The resource types that are written, in the order of the output files.
-pub const TYPES: [&str; 12] = [
+pub const TYPES: [&str; 18] = [
     "Patient",
     "Practitioner",
     "Organization",
@@ -24,15 +27,21 @@ pub const TYPES: [&str; 12] = [
     "Immunization",
     "AllergyIntolerance",
     "DiagnosticReport",
+    "CarePlan",
+    "MedicationAdministration",
+    "Device",
+    "DeviceUseStatement",
+    "SupplyDelivery",
+    "ImagingStudy",
 ];
 
 /// Lines of NDJSON by type, with their counts.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// Bytes of each type of [`TYPES`].
-    pub bytes: [Vec<u8>; 12],
+    pub bytes: [Vec<u8>; TYPES.len()],
     /// Resources of each type.
-    pub counts: [u64; 12],
+    pub counts: [u64; TYPES.len()],
 }
 
 /// Writes resources.
@@ -61,6 +70,14 @@ impl<'w> FhirSink<'w> {
         selection.immunizations.iter().for_each(|index| self.immunization(record, *index));
         selection.allergies.iter().for_each(|index| self.allergy(record, *index));
         selection.reports.iter().for_each(|index| self.diagnostic_report(record, selection, *index));
+        selection.care_plans.iter().for_each(|index| self.care_plan(record, *index));
+        selection.administrations.iter().for_each(|index| self.medication_administration(record, *index));
+        for index in &selection.devices {
+            self.device(record, *index);
+            self.device_use_statement(record, *index);
+        }
+        selection.supplies.iter().for_each(|index| self.supply_delivery(record, *index));
+        selection.imaging_studies.iter().for_each(|index| self.imaging_study(record, *index));
     }
 
     /// Writes clinics, hospitals and doctors.
@@ -97,10 +114,14 @@ impl<'w> FhirSink<'w> {
 
     fn coding(&mut self, code: &Code) {
         self.json.item();
+        self.coding_fields(code);
+        self.json.end();
+    }
+
+    fn coding_fields(&mut self, code: &Code) {
         self.json.text("system", &code.system);
         self.json.text("code", &code.code);
         self.json.text("display", &code.display);
-        self.json.end();
     }
 
     /// A CodeableConcept with every code of a list.
@@ -219,3 +240,6 @@ pub(crate) fn interpretation(observation: &Observation) -> Option<(&'static str,
         () => ("N", "Normal"),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,8 @@ impl<'w> OmopSink<'w> {
         selection.medications.iter().for_each(|index| self.medication(record, *index, &mut observed));
         selection.immunizations.iter().for_each(|index| self.immunization(record, *index, &mut observed));
         selection.allergies.iter().for_each(|index| self.allergy(record, *index, &mut observed));
+        selection.administrations.iter().for_each(|index| self.administration(record, *index, &mut observed));
+        selection.devices.iter().for_each(|index| self.device(record, *index, &mut observed));
         self.person(record, selection, &mut observed);
         self.eras(record, observed);
     }

@@ -26,7 +26,7 @@ fn what_is_given_on_the_spot_is_no_order_unless_it_is_chronic() {
     let mut person = lived(&world);
     assert_eq!(days(&person, "No"), [0]);
     let record = person.finish();
-    assert_eq!((record.unwritten.administrations.len(), record.unwritten.administrations[0].encounter), (2, None));
+    assert_eq!((record.administrations.len(), record.administrations[0].encounter), (2, None));
     assert!(record.medications.iter().all(|order| world.library.codes.first(order.codes).code == "2"));
 }
 
@@ -49,9 +49,9 @@ fn devices_begin_once_and_end_by_state_attribute_or_the_name_of_a_state_elsewher
     let world = world(&[("m", caller), ("sub/end", inner)]);
     let record = lived(&world).finish();
     let spans: Vec<(i64, Option<i64>)> =
-        record.unwritten.devices.iter().map(|device| (day(device.start), device.end.map(day))).collect();
+        record.devices.iter().map(|device| (day(device.start), device.end.map(day))).collect();
     assert_eq!(spans, [(0, Some(10)), (0, Some(10)), (10, Some(10))]);
-    assert_ne!(record.unwritten.devices[0].serial, record.unwritten.devices[1].serial);
+    assert_ne!(record.devices[0].serial, record.devices[1].serial);
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn supplies_and_pictures_are_kept() {
     let world =
         world(&[("m", json!({"Initial": initial("Give"), "Give": supplies, "Look": study, "End": terminal()}))]);
     let record = lived(&world).finish();
-    assert_eq!(record.unwritten.supplies.iter().map(|supply| supply.quantity).collect::<Vec<_>>(), [3, 1]);
-    let study = &record.unwritten.imaging_studies[0];
+    assert_eq!(record.supplies.iter().map(|supply| supply.quantity).collect::<Vec<_>>(), [3, 1]);
+    let study = &record.imaging_studies[0];
     assert_eq!(study.series.len(), 3);
     assert!(study.series.iter().all(|series| (4..=6).contains(&series.instances.len())));
     assert_eq!(world.library.codes.first(study.series[0].modality).code, "CT");
@@ -83,9 +83,9 @@ fn a_care_plan_knows_what_it_is_for() {
             "observation": {"codes": code("3"), "operator": "<", "value": 7}}], "direct_transition": "End"});
     let world = world(&[("m", json!({"Initial": initial("On"), "On": onset, "Plan": plan, "End": terminal()}))]);
     let record = lived(&world).finish();
-    let plan = &record.unwritten.care_plans[0];
-    let text = |list: Option<u32>| world.library.codes.first(list.unwrap()).code.as_str();
-    assert_eq!((text(Some(plan.codes)), text(plan.activities), text(plan.reason)), ("1", "2", "38341003"));
+    let plan = &record.care_plans[0];
+    let text = |list: u32| world.library.codes.first(list).code.as_str();
+    assert_eq!((text(plan.codes), plan.activities.map(text), plan.reason), ("1", Some("2"), Some(0)));
 }
 
 #[test]

@@ -119,9 +119,27 @@ impl OmopSink<'_> {
             days_supply: prescription.supply_days.map(|days| days as i32),
             refills: prescription.refills.map(|refills| refills as i32),
             sig: sig(prescription),
-            lot: None,
+            ..Drug::default()
         });
         self.route(record, &event, "drug_exposure", observed);
+    }
+
+    pub(super) fn administration(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let given = &record.administrations[index as usize];
+        let mut event = self.event(record, "MedicationAdministration", index, given.codes, given.encounter, given.time);
+        event.type_concept_id = rule::TYPE_EHR_ADMINISTRATION_RECORD;
+        event.drug = Some(Drug { quantity: given.dose, ..Drug::default() });
+        self.route(record, &event, "drug_exposure", observed);
+    }
+
+    /// The use of a device; a statement of use names no visit.
+    pub(super) fn device(&mut self, record: &Record, index: u32, observed: &mut Observed) {
+        let device = &record.devices[index as usize];
+        let mut event = self.event(record, "DeviceUseStatement", index, device.codes, device.encounter, device.start);
+        event.in_visit = false;
+        event.end = device.end.map(|end| self.when(record, end));
+        event.udi = Some(device.udi(&self.world.library.codes.first(device.codes).code));
+        self.route(record, &event, "device_exposure", observed);
     }
 
     pub(super) fn immunization(&mut self, record: &Record, index: u32, observed: &mut Observed) {
@@ -202,6 +220,7 @@ impl OmopSink<'_> {
             codes,
             part: String::new(),
             encounter,
+            in_visit: true,
             type_concept_id: rule::TYPE_EHR,
             start: self.when(record, start),
             end: None,
@@ -209,6 +228,7 @@ impl OmopSink<'_> {
             range: None,
             interpretation: None,
             drug: None,
+            udi: None,
             status: None,
             status_source: None,
         }
@@ -256,7 +276,7 @@ impl OmopSink<'_> {
                 observed.conditions.push((concept, event.start.date, end));
             }
             if table == "drug_exposure" {
-                let end = event.drug.as_ref().and_then(|drug| drug.end).unwrap_or(event.start);
+                let end = event.drug_end();
                 let each = ingredients(concept).into_iter();
                 observed.ingredients.extend(each.map(|ingredient| (ingredient, event.start.date, end.date)));
             }
@@ -276,6 +296,7 @@ fn table_of(domain: &str) -> Option<&'static str> {
         "Measurement" => "measurement",
         "Procedure" => "procedure_occurrence",
         "Drug" => "drug_exposure",
+        "Device" => "device_exposure",
         _ => return None,
     })
 }

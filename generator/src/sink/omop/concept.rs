@@ -105,7 +105,7 @@ pub fn unit(code: &str) -> i32 {
 fn system_rank(system: &str, resource_type: &str) -> u8 {
     let vocabulary = vocabulary::vocabulary_of_system(system).unwrap_or("");
     let preferred = match resource_type {
-        "MedicationRequest" => "RxNorm",
+        "MedicationRequest" | "MedicationAdministration" => "RxNorm",
         "Immunization" => "CVX",
         "Observation" => "LOINC",
         _ => "SNOMED",

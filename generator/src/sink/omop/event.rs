@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use model::omop::{ConditionOccurrence, DrugExposure, Measurement, Observation, ProcedureOccurrence};
+use model::omop::{ConditionOccurrence, DeviceExposure, DrugExposure, Measurement, Observation, ProcedureOccurrence};
 use model::vocabulary::value;
 
 use super::concept::{Meaning, unit};
 use super::{OmopSink, When};
 use crate::module::Id;
-use crate::record::{ObservationValue, Record};
+use crate::record::{ObservationValue, Record, Udi};
 use crate::sink::json::write_number;
 
 /// What every event row has, whatever its table.
@@ -18,6 +18,8 @@ pub struct Event<'a> {
     pub codes: Id,
     pub part: String,
     pub encounter: Option<u32>,
+    /// The resource names its visit, and not only the doctor.
+    pub in_visit: bool,
     pub type_concept_id: i32,
     pub start: When,
     pub end: Option<When>,
@@ -25,6 +27,7 @@ pub struct Event<'a> {
     pub range: Option<(Option<f64>, Option<f64>)>,
     pub interpretation: Option<&'static str>,
     pub drug: Option<Drug>,
+    pub udi: Option<Udi>,
     pub status: Option<i32>,
     pub status_source: Option<&'static str>,
 }
@@ -35,8 +38,16 @@ pub struct Drug {
     pub end: Option<When>,
     pub days_supply: Option<i32>,
     pub refills: Option<i32>,
+    pub quantity: Option<f64>,
     pub sig: Option<String>,
     pub lot: Option<String>,
+}
+
+impl Event<'_> {
+    /// The end of an exposure: that of the supply, or of the event, or its start.
+    pub fn drug_end(&self) -> When {
+        self.drug.as_ref().and_then(|drug| drug.end).or(self.end).unwrap_or(self.start)
+    }
 }
 
 impl OmopSink<'_> {
@@ -57,7 +68,7 @@ impl OmopSink<'_> {
         let key = self.key(event.resource_type, event.id, table, &part);
         let person_id = self.person_id(record);
         let provider_id = self.provider_id(record, event.encounter);
-        let visit_occurrence_id = self.visit_id(record, event.encounter);
+        let visit_occurrence_id = self.visit_id(record, event.encounter.filter(|_| event.in_visit));
         let source_value: Option<Cow<'_, str>> = Some(self.deciding_code(event.codes, event.resource_type).into());
         let value = if with_value { self.value_columns(event.value, meaning.value) } else { Value::default() };
         let range = event.range.filter(|_| with_value);
@@ -98,7 +109,7 @@ impl OmopSink<'_> {
             "drug_exposure" => {
                 let none = Drug::default();
                 let drug = event.drug.as_ref().unwrap_or(&none);
-                let end = drug.end.unwrap_or(event.start);
+                let end = event.drug_end();
                 self.add(DrugExposure {
                     drug_exposure_id: key,
                     person_id,
@@ -109,6 +120,7 @@ impl OmopSink<'_> {
                     drug_exposure_end_datetime: Some(end.datetime),
                     drug_type_concept_id: event.type_concept_id,
                     refills: drug.refills,
+                    quantity: drug.quantity,
                     days_supply: drug.days_supply,
                     sig: drug.sig.as_deref().map(Cow::Borrowed),
                     lot_number: drug.lot.as_deref().map(Cow::Borrowed),
@@ -117,6 +129,26 @@ impl OmopSink<'_> {
                     drug_source_value: source_value,
                     drug_source_concept_id: Some(meaning.source_concept_id()),
                     ..DrugExposure::default()
+                });
+            }
+            "device_exposure" => {
+                let udi = event.udi.as_ref();
+                self.add(DeviceExposure {
+                    device_exposure_id: key,
+                    person_id,
+                    device_concept_id: concept,
+                    device_exposure_start_date: event.start.date,
+                    device_exposure_start_datetime: Some(event.start.datetime),
+                    device_exposure_end_date: event.end.map(|end| end.date),
+                    device_exposure_end_datetime: event.end.map(|end| end.datetime),
+                    device_type_concept_id: event.type_concept_id,
+                    unique_device_id: udi.map(|udi| udi.device_identifier.as_str().into()),
+                    production_id: udi.map(|udi| format!("{}/{}", udi.lot, udi.serial).into()),
+                    provider_id,
+                    visit_occurrence_id,
+                    device_source_value: source_value,
+                    device_source_concept_id: Some(meaning.source_concept_id()),
+                    ..DeviceExposure::default()
                 });
             }
             "measurement" => self.add(Measurement {
