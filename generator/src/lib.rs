@@ -18,6 +18,7 @@ mod random;
 #[cfg(test)]
 mod realism;
 mod record;
+mod score;
 mod sink;
 mod world;
 
@@ -26,3 +27,4 @@ pub use generate::generate;
 pub use lint::{LintReport, LintedModule, Need, Supplier, lint};
 pub use manifest::{File, Manifest};
 pub use options::{DEFAULT_END_DATE, Options, Shard};
+pub use score::{Correlation, GOAL, Goal, Kind, Metric, Quartiles, Score, Summary, WrittenScore, score};

@@ -1,6 +1,8 @@
-//! `healthlake generate`: synthetic patients as files, without a lake; and what a folder of modules needs.
+//! `healthlake generate`: synthetic patients as files, without a lake; what a folder of modules needs; and how real a
+//! population looks.
 
 mod lint;
+mod score;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +37,14 @@ enum Command {
     Lint {
         /// Folder with Generic Module Framework modules
         folder: PathBuf,
+    },
+    /// Score how close a population comes to published figures, and draw it
+    Score {
+        /// Folder with FHIR NDJSON files named by resource type [default: <lake>/synthetic/fhir]
+        folder: Option<PathBuf>,
+        /// Folder for index.html and score.json [default: <lake>/synthetic/score]
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -96,8 +106,14 @@ impl Population {
 }
 
 pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
-    if let Some(Command::Lint { folder }) = arguments.command {
-        return lint::run(global, &folder);
+    match arguments.command {
+        Some(Command::Lint { folder }) => return lint::run(global, &folder),
+        Some(Command::Score { folder, output }) => {
+            let synthetic = config.folder().join("synthetic");
+            let folder = folder.unwrap_or_else(|| synthetic.join("fhir"));
+            return score::run(global, &folder, output.unwrap_or_else(|| synthetic.join("score")));
+        }
+        None => {}
     }
     arguments.population.apply(&mut config);
     let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
