@@ -14,7 +14,7 @@ pub const FOLDER_DEPTH: usize = 12;
 pub const NUMBER: f64 = 1e15;
 /// The longest span of time, in days: a thousand years outlast everybody, and no calendar ends within them.
 pub const SPAN_DAYS: i64 = 365_250;
-/// Series or instances of one imaging study. A long computed tomography has some thousand images.
+/// Images of one imaging study, and so its series too. A long computed tomography has some thousand images.
 pub const IMAGES: f64 = 10_000.0;
 /// States that one module may run in one step of a life. A long stay in hospital runs a few hundred.
 pub const STATES_PER_STEP: u32 = 10_000;

@@ -208,7 +208,13 @@ impl Binder<'_> {
         if series.is_empty() {
             return Err(fields.error("series", "is empty, expected at least one"));
         }
-        Ok(ImagingStudy { procedure, series, count })
+        let study = ImagingStudy { procedure, series, count };
+        let most = study.most_images();
+        if most as f64 > limit::IMAGES {
+            let message = format!("asks for up to {most} images, expected no more than {}", limit::IMAGES);
+            return Err(fields.error("series", message));
+        }
+        Ok(study)
     }
 
     pub(super) fn read_supplies(&mut self, fields: &Fields<'_>) -> Result<Vec<(Id, u32)>, Error> {

@@ -235,6 +235,18 @@ pub struct Series {
     pub count: Option<(u32, u32)>,
 }
 
+impl ImagingStudy {
+    /// How many images there may be at most.
+    pub fn most_images(&self) -> u64 {
+        let most = |count: Option<(u32, u32)>, given: usize| count.map_or(given as u64, |(_, high)| u64::from(high));
+        let images = |series: &Series| most(series.count, series.instances.len());
+        match self.count {
+            Some((_, high)) => u64::from(high) * self.series.first().map_or(0, images),
+            None => self.series.iter().map(images).sum(),
+        }
+    }
+}
+
 /// Why something is done: an attribute or a state that holds a condition.
 #[derive(Debug)]
 pub struct Reason {

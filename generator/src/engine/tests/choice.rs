@@ -205,10 +205,17 @@ fn numbers_beyond_all_bounds_are_refused_or_harmless() {
     };
     let delay = |quantity: f64| json!({"type": "Delay", "exact": {"quantity": quantity, "unit": "years"}, "direct_transition": "End"});
     assert!(load(delay(1e300)).unwrap_err().contains("state `X`: field `exact.quantity`: 1e300 is out of all bounds"));
-    let images = json!({"type": "ImagingStudy", "procedure_code": code("1")[0], "series": [{"body_site": code("1")[0],
+    let images = |series: u32, instances: f64| {
+        json!({"type": "ImagingStudy", "procedure_code": code("1")[0], "series": [{"body_site": code("1")[0],
         "modality": code("1")[0], "instances": [{"title": "x", "sop_class": code("1")[0]}],
-        "min_number_instances": 1, "max_number_instances": 1e9}], "direct_transition": "End"});
-    assert!(load(images).unwrap_err().contains("field `series[0].max_number_instances`: 1000000000 is no count"));
+        "min_number_instances": 1, "max_number_instances": instances}],
+        "min_number_series": 1, "max_number_series": series, "direct_transition": "End"})
+    };
+    let message = load(images(1, 1e9)).unwrap_err();
+    assert!(message.contains("field `series[0].max_number_instances`: 1000000000 is no count"), "{message}");
+    let message = load(images(101, 100.0)).unwrap_err();
+    assert!(message.contains("field `series`: asks for up to 10100 images"), "{message}");
+    assert!(load(images(100, 100.0)).is_ok());
     let age = json!({"condition_type": "Age", "operator": ">=", "quantity": 1e14, "unit": "years"});
     let world = world(&[
         ("a", json!({"Initial": initial("X"), "X": delay(1e14), "End": terminal()})),
