@@ -20,7 +20,7 @@ pub fn measure(people: &People, target: &Target) -> Found {
     match target.measure {
         Measure::Condition | Measure::Drug => share(&|person| Some(person.has(target.codes()))),
         Measure::ValueShare => share(&|person| {
-            let value = person.value(target.codes().next()?)?;
+            let value = person.value_of(target.codes())?;
             Some(target.low.is_none_or(|low| value >= low) && target.high.is_none_or(|high| value < high))
         }),
         Measure::Coded => share(&|person| {
@@ -66,7 +66,7 @@ pub fn measure(people: &People, target: &Target) -> Found {
 
 /// The latest values of the target's observation, in order.
 pub fn values(people: &People, target: &Target) -> Vec<f64> {
-    let of = |person: &Person| person.value(target.codes().next()?);
+    let of = |person: &Person| person.value_of(target.codes());
     let mut values: Vec<f64> = people.of(target).filter_map(of).collect();
     values.sort_unstable_by(f64::total_cmp);
     values
@@ -74,7 +74,7 @@ pub fn values(people: &People, target: &Target) -> Vec<f64> {
 
 /// The latest values of two observations of those who have both.
 pub fn pairs(people: &People, target: &Target) -> Vec<(f64, f64)> {
-    let both = |person: &Person| Some((person.value(&target.codes)?, person.value(&target.other)?));
+    let both = |person: &Person| Some((person.value_of(target.codes())?, person.value_of(target.others())?));
     people.of(target).filter_map(both).collect()
 }
 

@@ -194,6 +194,12 @@ impl Person {
         self.values.get(code).map(|(_, value)| *value)
     }
 
+    /// The latest number of any of several observations: a value has a code per way of measuring it.
+    pub fn value_of<'c>(&self, codes: impl Iterator<Item = &'c str>) -> Option<f64> {
+        let known = codes.filter_map(|code| self.values.get(code));
+        known.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, value)| *value)
+    }
+
     /// True when one of the conditions or drugs is active.
     pub fn has<'c>(&self, mut codes: impl Iterator<Item = &'c str>) -> bool {
         codes.any(|code| self.active.contains(code))

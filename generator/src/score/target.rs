@@ -14,7 +14,7 @@ pub struct Target {
     pub kind: Kind,
     /// How it is measured.
     pub measure: Measure,
-    /// Codes of conditions, drugs or observations, with a space between them.
+    /// Codes of conditions, drugs or observations, with a space between them; any of them will do.
     pub codes: String,
     /// Further codes: drugs, answers, the second observation.
     pub other: String,

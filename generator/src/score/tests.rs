@@ -84,6 +84,8 @@ fn folder() -> tempfile::TempDir {
         &[
             observation("b", "2020-01-01", "39156-5", &number(44.0)),
             observation("c", "2024-12-31", "39156-5", &number(41.0)),
+            observation("a", "2022-05-01", "2339-0", &number(90.0)),
+            observation("a", "2023-05-01", "2345-7", &number(99.0)),
             observation("c", "2024-12-31", "72166-2", &answer("449868002")),
         ],
     );
@@ -125,9 +127,11 @@ fn the_living_are_counted_by_their_latest_values() {
     assert_eq!(observed("Smoking now, adults"), Some(50.0));
     assert_eq!(observed("Diabetes recorded, Hispanic"), Some(100.0));
     assert_eq!(observed("Diabetes recorded, non-Hispanic white"), Some(0.0));
-    assert_eq!(observed("Diabetes recorded or measured, adults"), Some(100.0));
+    assert_eq!(observed("Diabetes recorded or measured, adults"), Some(50.0));
     assert_eq!(observed("Total cholesterol of 240 and over, adults"), None);
     assert_eq!(observed("Systolic pressure, mean of adults"), Some(379.0 / 3.0));
+    // Two codes for one thing: the later value.
+    assert_eq!(observed("Glucose, median of women 45 to 65"), Some(99.0));
     assert_eq!(metric(&score, "Asthma recorded, women").people, 1);
     assert_eq!(metric(&score, "Metformin, all ages").people, 4);
 }
