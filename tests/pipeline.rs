@@ -35,6 +35,17 @@ fn patients_of_other_modules_are_proven() {
     assert_proven(&lake.json("others", &["run", "--patients", "10", "--modules", folder]));
 }
 
+/// Insurance, claims and notes are there on request, and agree as everything else does.
+#[test]
+fn claims_and_notes_are_proven() {
+    let lake = Healthlake::new();
+    let summary = lake.json("whole", &["run", "--patients", "15", "--claims", "--notes"]);
+    assert_proven(&summary);
+    for table in ["omop.note", "omop.payer_plan_period", "omop.cost", "fhir.claim", "fhir.document_reference"] {
+        assert!(summary["tables"][table].as_u64().unwrap() > 0, "{table}");
+    }
+}
+
 #[test]
 fn a_run_is_proven_and_a_second_run_changes_nothing() {
     let lake = Healthlake::new();
@@ -113,6 +124,21 @@ fn the_same_seed_gives_the_same_bytes_in_any_number_of_shards() {
     assert_equal_tables(&one.tables(&["fhir", "omop"]), &four.tables(&["fhir", "omop"]));
     let verdict = four.json("shards", &["validate", "--oracle", "lake/synthetic/omop"]);
     assert_eq!(verdict["oracle"]["mismatches"], 0);
+}
+
+/// The page says how far a population is from published figures; of few people it is far.
+#[test]
+fn a_population_is_scored() {
+    let lake = Healthlake::new();
+    lake.json("score", &["generate", "--patients", "40"]);
+    let score = lake.json("score", &["generate", "score"]);
+    assert!(score["living"].as_u64().unwrap() > 30, "{}", score["living"]);
+    assert!(score["summary"]["metrics"].as_u64().unwrap() > 70, "{}", score["summary"]);
+    assert!(score["summary"]["median_z"].as_f64().unwrap() < 30.0, "{}", score["summary"]);
+    let page = fs::read_to_string(lake.lake().join("synthetic/score/index.html")).unwrap();
+    assert!(page.contains("<svg") && page.ends_with("</html>\n"));
+    let nothing = lake.call("score", &["generate", "score", "nowhere"]);
+    assert_eq!(nothing.code, 2, "{}", nothing.stderr);
 }
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {

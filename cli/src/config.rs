@@ -122,6 +122,7 @@ pub struct Generate {
     pub end_date: NaiveDate,
     pub state: String,
     pub years_of_history: u32,
+    pub claims: bool,
     pub modules: PathBuf,
     pub module_overrides: PathBuf,
 }

@@ -4,6 +4,7 @@
 //! runs in the byte order of the paths until it blocks, then the host closes its visit. A state that ended between two
 //! steps lets the ones behind it run at that earlier moment. A blocked module says when it wants to be asked again.
 
+mod care;
 mod encounter;
 mod logic;
 mod observation;

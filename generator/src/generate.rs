@@ -14,7 +14,7 @@ use crate::manifest::Manifest;
 use crate::module::{Source, built_in, from_folder, read_overrides};
 use crate::moment::{Moment, birthday_months, midnight};
 use crate::output::{NdjsonFile, ParquetFile};
-use crate::sink::fhir::{FhirSink, Lines, TYPES};
+use crate::sink::fhir::{FhirSink, Lines, TYPES, is_wanted};
 use crate::sink::omop::{Concepts, OmopSink};
 use crate::world::World;
 use crate::{Error, Options};
@@ -153,7 +153,8 @@ fn history_start(options: &Options) -> Moment {
 struct Output {
     folder: PathBuf,
     suffix: String,
-    fhir: Vec<NdjsonFile>,
+    /// By type; none for one that is not wanted.
+    fhir: Vec<Option<NdjsonFile>>,
     omop: BTreeMap<&'static str, ParquetFile>,
     enforced: BTreeMap<String, u64>,
     unanswered: BTreeMap<Unanswered, u64>,
@@ -170,7 +171,10 @@ impl Output {
         let suffix = world.options.shard.suffix();
         let fhir = TYPES
             .iter()
-            .map(|name| NdjsonFile::create(folder.join("fhir").join(format!("{name}{suffix}.ndjson"))))
+            .map(|name| {
+                let path = folder.join("fhir").join(format!("{name}{suffix}.ndjson"));
+                is_wanted(name, &world.options).then(|| NdjsonFile::create(path)).transpose()
+            })
             .collect::<Result<_, _>>()?;
         let tables = [
             "person",
@@ -190,7 +194,9 @@ impl Output {
             "drug_era",
         ];
         let mut omop = BTreeMap::new();
-        for table in tables.into_iter().filter_map(model::omop::table) {
+        let claims = ["payer_plan_period", "cost"].into_iter().filter(|_| world.options.claims);
+        let tables = tables.into_iter().chain(claims).chain(world.options.notes.then_some("note"));
+        for table in tables.filter_map(model::omop::table) {
             let path = folder.join("omop").join(format!("{}{suffix}.parquet", table.name));
             omop.insert(table.name, ParquetFile::create(path, table)?);
         }
@@ -200,6 +206,7 @@ impl Output {
 
     fn add(&mut self, chunk: Chunk) -> Result<(), Error> {
         for (index, file) in self.fhir.iter_mut().enumerate() {
+            let Some(file) = file else { continue };
             file.write(&chunk.lines.bytes[index], chunk.lines.counts[index])?;
         }
         for (table, columns) in chunk.tables {
@@ -229,6 +236,7 @@ impl Output {
             modules: world.library.hashes.iter().map(|(path, hash)| (path.clone(), format!("{hash:016x}"))).collect(),
         };
         for (name, file) in TYPES.iter().zip(self.fhir) {
+            let Some(file) = file else { continue };
             manifest.resources.insert((*name).into(), file.count);
             let path = format!("fhir/{name}{}.ndjson", self.suffix);
             manifest.files.insert(path, file.finish()?);
@@ -269,7 +277,7 @@ mod tests {
     fn resources(folder: &Path) -> Vec<Value> {
         let mut resources = Vec::new();
         for name in TYPES {
-            let text = fs::read_to_string(folder.join("fhir").join(format!("{name}.ndjson"))).unwrap();
+            let Ok(text) = fs::read_to_string(folder.join("fhir").join(format!("{name}.ndjson"))) else { continue };
             for line in text.lines() {
                 let value: Value = serde_json::from_str(line).unwrap();
                 assert_eq!(value["resourceType"], name);
@@ -316,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_resource_parses_and_every_reference_resolves() {
-        let (folder, manifest) = run(150, |_| {});
+        let (folder, manifest) = run(150, |options| (options.claims, options.notes) = (true, true));
         let resources = resources(folder.path());
         let ids: HashSet<String> = resources
             .iter()
@@ -350,7 +358,7 @@ mod tests {
         let (whole, manifest) = run(50, |_| {});
         let shards: Vec<_> =
             (1..=4).map(|index| run(50, |options| options.shard = Shard { index, count: 4 })).collect();
-        for name in TYPES {
+        for name in TYPES.into_iter().filter(|name| manifest.resources.contains_key(*name)) {
             let mut bytes = Vec::new();
             for (index, (folder, _)) in shards.iter().enumerate() {
                 let file = format!("{name}.{}-of-4.ndjson", index + 1);

@@ -9,6 +9,7 @@ mod analyte;
 mod attribute;
 mod cardiovascular;
 mod growth;
+mod insurance;
 mod latent;
 mod risk;
 mod social;
@@ -16,6 +17,7 @@ mod vital_sign;
 mod wellness;
 
 pub use attribute::{HOST_ATTRIBUTES, HostAttributes, Subject, covid_vaccination};
+pub use insurance::coverages;
 pub use latent::Latent;
 pub use risk::Risks;
 pub use social::Circumstances;

@@ -26,6 +26,10 @@ pub struct Options {
     pub state: Option<String>,
     /// Years before the end date that are written; 0 writes whole lives.
     pub years_of_history: u32,
+    /// Writes insurance, and what is asked and paid for each visit.
+    pub claims: bool,
+    /// Writes a note of each visit.
+    pub notes: bool,
     /// The source that the expected OMOP keys are made for.
     pub source_id: String,
     /// Folder of further modules; a file of the same path replaces a built-in one.
@@ -51,6 +55,8 @@ impl Default for Options {
             end_date: DEFAULT_END_DATE,
             state: None,
             years_of_history: 10,
+            claims: false,
+            notes: false,
             source_id: "synthetic".into(),
             modules: None,
             module_overrides: None,

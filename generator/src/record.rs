@@ -2,6 +2,8 @@
 //! zone comes with the patient.
 
 mod care;
+mod coverage;
+pub mod note;
 mod selection;
 
 use chrono::NaiveDate;
@@ -12,6 +14,7 @@ use crate::moment::{Moment, Zone};
 use crate::random;
 
 pub use care::{Administration, CarePlan, Device, ImagingStudy, Series, Supply, Udi};
+pub use coverage::{Amounts, Coverage, Payer};
 pub use selection::Selection;
 
 /// The life of one patient as it is written down.
@@ -45,6 +48,8 @@ pub struct Record {
     pub supplies: Vec<Supply>,
     /// Imaging studies; each has its procedure besides.
     pub imaging_studies: Vec<ImagingStudy>,
+    /// Insurance, where claims are wanted.
+    pub coverages: Vec<Coverage>,
 }
 
 /// Demographics.
@@ -243,6 +248,11 @@ impl Patient {
     /// Id of the patient or of the `n`-th entry of a kind: a function of seed, patient, kind and n.
     pub fn id(&self, kind: &str, n: u64) -> Uuid {
         random::uuid(self.seed, self.index, kind, n)
+    }
+
+    /// Number of the insured.
+    pub fn subscriber_id(&self) -> String {
+        format!("{:09}", self.id("subscriber", 0).as_u128() % 1_000_000_000)
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Folder for fhir/*.ndjson, omop/*.parquet and manifest.json [default: <lake>/synthetic]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Write a note of each visit too; `etl --notes` takes its text
+    #[arg(long)]
+    notes: bool,
 }
 
 #[derive(Subcommand)]
@@ -72,6 +75,9 @@ pub struct Population {
     /// File of lines `file.json::JSONPath=number` that replace numbers of modules
     #[arg(long, value_name = "FILE")]
     pub module_overrides: Option<PathBuf>,
+    /// Write insurance too, and what is asked and paid for each visit
+    #[arg(long)]
+    pub claims: bool,
 }
 
 impl Population {
@@ -84,6 +90,7 @@ impl Population {
             || self.years_of_history.is_some()
             || self.modules.is_some()
             || self.module_overrides.is_some()
+            || self.claims
     }
 
     /// Lets the given values take precedence over the settings.
@@ -92,6 +99,7 @@ impl Population {
         settings.patients = self.patients.unwrap_or(settings.patients);
         settings.seed = self.seed.unwrap_or(settings.seed);
         settings.end_date = self.end_date.unwrap_or(settings.end_date);
+        settings.claims |= self.claims;
         settings.years_of_history = self.years_of_history.unwrap_or(settings.years_of_history);
         if let Some(state) = self.state {
             settings.state = state;
@@ -116,6 +124,7 @@ pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<
         None => {}
     }
     arguments.population.apply(&mut config);
+    config.etl.notes |= arguments.notes;
     let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
     let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
     let manifest = generate(&config, shard, &output_folder)?;
@@ -144,6 +153,8 @@ pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<M
         end_date: settings.end_date,
         state: Some(settings.state.clone()).filter(|state| !state.is_empty()),
         years_of_history: settings.years_of_history,
+        claims: settings.claims,
+        notes: config.etl.notes,
         source_id: super::etl::source_id(config, super::etl::SYNTHETIC),
         modules: given(&settings.modules),
         module_overrides: given(&settings.module_overrides),

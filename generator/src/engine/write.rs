@@ -2,10 +2,9 @@
 //! not written, and counted.
 
 use super::person::{Entry, Pending, Person, Slot, Value};
-use crate::module::{
-    ActiveKind, Allergy, CarePlan, Cause, EncounterClass, Id, ImagingStudy, Kind, MedicationOrder, Onset, Reason,
-};
-use crate::moment::{DAY, MINUTE, Moment, SECOND};
+use crate::host::coverages;
+use crate::module::{ActiveKind, Allergy, Cause, EncounterClass, Id, Kind, MedicationOrder, Onset, Reason};
+use crate::moment::{DAY, Moment, SECOND, date};
 use crate::record::{self, Record};
 
 /// A condition that lasts longer is a problem and not only the diagnosis of a visit.
@@ -45,14 +44,14 @@ impl<'w> Person<'w> {
         }
     }
 
-    fn begin(&mut self, kind: ActiveKind, codes: Id, state: (usize, usize), assign: Option<Id>) -> u32 {
+    pub(super) fn begin(&mut self, kind: ActiveKind, codes: Id, state: (usize, usize), assign: Option<Id>) -> u32 {
         let slot = self.slots.len() as u32;
         self.slots.push(Slot { kind, codes, record: None, chronic: false });
         self.remember(slot, state, assign);
         slot
     }
 
-    fn remember(&mut self, slot: u32, state: (usize, usize), assign: Option<Id>) {
+    pub(super) fn remember(&mut self, slot: u32, state: (usize, usize), assign: Option<Id>) {
         self.begun.insert(state, slot);
         if let Some(attribute) = assign {
             self.attributes[attribute as usize] = Value::Entry(Entry(slot));
@@ -151,85 +150,6 @@ impl<'w> Person<'w> {
         });
     }
 
-    pub(super) fn begin_care_plan(&mut self, cursor: usize, state: (usize, usize), plan: &CarePlan, now: Moment) {
-        if let Some(active) = self.active_slot(ActiveKind::CarePlan, &[plan.onset.codes]) {
-            self.remember(active, state, plan.onset.assign);
-            return;
-        }
-        let slot = self.begin(ActiveKind::CarePlan, plan.onset.codes, state, plan.onset.assign);
-        self.slots[slot as usize].record = Some(self.record.care_plans.len() as u32);
-        self.active.push(slot);
-        let reason = plan.reason.as_ref().and_then(|reason| self.reason_written(state.0, reason));
-        let (encounter, start) = self.placed(cursor, now);
-        self.record.care_plans.push(record::CarePlan {
-            codes: plan.onset.codes,
-            activities: plan.activities,
-            reason,
-            encounter,
-            start,
-            end: None,
-        });
-    }
-
-    pub(super) fn begin_device(
-        &mut self,
-        cursor: usize,
-        state: (usize, usize),
-        codes: Id,
-        assign: Option<Id>,
-        now: Moment,
-    ) {
-        if let Some(active) = self.active_slot(ActiveKind::Device, &[codes]) {
-            self.remember(active, state, assign);
-            return;
-        }
-        let slot = self.begin(ActiveKind::Device, codes, state, assign);
-        self.slots[slot as usize].record = Some(self.record.devices.len() as u32);
-        self.active.push(slot);
-        let (encounter, start) = self.placed(cursor, now);
-        let serial = self.visit_stream(Some(cursor)).bits();
-        self.record.devices.push(record::Device { codes, encounter, serial, start, end: None });
-    }
-
-    pub(super) fn supply(&mut self, cursor: usize, supplies: &[(Id, u32)], now: Moment) {
-        let (encounter, time) = self.placed(cursor, now);
-        let supplies = supplies.iter().map(|(codes, quantity)| record::Supply {
-            codes: *codes,
-            quantity: *quantity,
-            encounter,
-            time,
-        });
-        self.record.supplies.extend(supplies);
-    }
-
-    /// A study is also a procedure, of half an hour, for the reason of its visit. Where counts are left to chance, the
-    /// first one is repeated.
-    pub(super) fn take_pictures(&mut self, cursor: usize, module: usize, study: &ImagingStudy, now: Moment) {
-        let mut series = Vec::new();
-        let numbers = self.repeated(cursor, module, study.count, study.series.len());
-        for one in numbers.into_iter().map(|number| &study.series[number]) {
-            let instances = self.repeated(cursor, module, one.count, one.instances.len());
-            let instances = instances.into_iter().map(|number| one.instances[number]).collect();
-            series.push(record::Series { body_site: one.body_site, modality: one.modality, instances });
-        }
-        let (encounter, time) = self.placed(cursor, now);
-        let reason = encounter.and_then(|encounter| self.record.encounters[encounter as usize].reason);
-        let procedure = self.write_procedure(cursor, study.procedure, reason, now, 30 * MINUTE);
-        let codes = study.procedure;
-        self.record.imaging_studies.push(record::ImagingStudy { codes, procedure, encounter, reason, time, series });
-    }
-
-    /// Which of `given` entries to take: each once, or the first one as often as is drawn.
-    fn repeated(&mut self, cursor: usize, module: usize, count: Option<(u32, u32)>, given: usize) -> Vec<usize> {
-        match count {
-            None => (0..given).collect(),
-            Some((low, high)) => {
-                let more = self.stream(cursor, module).below(u64::from(high - low) + 1);
-                vec![0; low as usize + more as usize]
-            }
-        }
-    }
-
     pub(super) fn order_medication(
         &mut self,
         cursor: usize,
@@ -325,7 +245,7 @@ impl<'w> Person<'w> {
     }
 
     /// Writes a procedure and returns its place in the record.
-    fn write_procedure(
+    pub(super) fn write_procedure(
         &mut self,
         cursor: usize,
         codes: Id,
@@ -431,7 +351,7 @@ impl<'w> Person<'w> {
     }
 
     /// The condition that is a reason, if it is in the record by now.
-    fn reason_written(&self, module: usize, reason: &Reason) -> Option<u32> {
+    pub(super) fn reason_written(&self, module: usize, reason: &Reason) -> Option<u32> {
         self.reason_slot(module, reason).and_then(|slot| self.slots[slot as usize].record)
     }
 
@@ -499,6 +419,10 @@ impl<'w> Person<'w> {
         record.put_in_order(record.patient.death.unwrap_or(last));
         for condition in &mut record.conditions {
             condition.problem |= condition.abatement.is_none_or(|end| end - condition.onset > PROBLEM_AFTER);
+        }
+        if self.world.options.claims {
+            let last = date(record.patient.death.unwrap_or(last));
+            record.coverages = coverages(&self.circumstances, record.patient.birth, last);
         }
         record
     }

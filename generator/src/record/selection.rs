@@ -1,7 +1,7 @@
 //! The part of a record that is written, so that every reference in it resolves.
 
 use super::Record;
-use crate::moment::Moment;
+use crate::moment::{Moment, date, midnight};
 
 /// Which entries of a [`Record`] are written.
 #[derive(Debug, Default)]
@@ -32,6 +32,10 @@ pub struct Selection {
     pub supplies: Vec<u32>,
     /// Imaging studies.
     pub imaging_studies: Vec<u32>,
+    /// Insurance.
+    pub coverages: Vec<u32>,
+    /// Visits that an insurance pays for, with the insurance.
+    pub claims: Vec<(u32, u32)>,
 }
 
 impl Record {
@@ -82,6 +86,8 @@ impl Record {
             ),
             supplies: pick(&|index| self.supplies[index].time >= from, self.supplies.len()),
             imaging_studies: pick(&|index| self.imaging_studies[index].time >= from, self.imaging_studies.len()),
+            coverages: pick(&|index| midnight(self.coverages[index].to) >= from, self.coverages.len()),
+            claims: Vec::new(),
         };
         let at = |index: &u32| *index as usize;
         selection
@@ -109,6 +115,11 @@ impl Record {
         selection.administrations.iter().for_each(|index| refer(self.administrations[at(index)].encounter));
         selection.imaging_studies.iter().for_each(|index| refer(self.imaging_studies[at(index)].encounter));
         selection.encounters = pick(&|index| encounters[index], self.encounters.len());
+        let covered = |index: &u32| {
+            let coverage = self.coverage_on(date(self.encounters[at(index)].start))?;
+            selection.coverages.binary_search(&coverage).is_ok().then_some((*index, coverage))
+        };
+        selection.claims = selection.encounters.iter().filter_map(covered).collect();
         selection
     }
 }

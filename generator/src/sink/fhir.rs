@@ -1,20 +1,23 @@
 //! FHIR R4 NDJSON, shaped after US Core.
 
 mod care;
+mod claim;
 mod clinical;
 mod demographic;
+mod document;
 mod imaging;
 mod product;
 mod treatment;
 
 use super::Json;
+use crate::Options;
 use crate::module::{Code, EncounterClass, Id};
 use crate::moment::Moment;
 use crate::record::{Observation, ObservationValue, Record, Selection};
 use crate::world::World;
 
 /// The resource types that are written, in the order of the output files.
-pub const TYPES: [&str; 18] = [
+pub const TYPES: [&str; 22] = [
     "Patient",
     "Practitioner",
     "Organization",
@@ -33,7 +36,20 @@ pub const TYPES: [&str; 18] = [
     "DeviceUseStatement",
     "SupplyDelivery",
     "ImagingStudy",
+    "Coverage",
+    "Claim",
+    "ExplanationOfBenefit",
+    "DocumentReference",
 ];
+
+/// True for the types that a population of these options may have.
+pub fn is_wanted(resource_type: &str, options: &Options) -> bool {
+    match resource_type {
+        "Coverage" | "Claim" | "ExplanationOfBenefit" => options.claims,
+        "DocumentReference" => options.notes,
+        _ => true,
+    }
+}
 
 /// Lines of NDJSON by type, with their counts.
 #[derive(Debug, Default)]
@@ -78,6 +94,11 @@ impl<'w> FhirSink<'w> {
         }
         selection.supplies.iter().for_each(|index| self.supply_delivery(record, *index));
         selection.imaging_studies.iter().for_each(|index| self.imaging_study(record, *index));
+        selection.coverages.iter().for_each(|index| self.coverage(record, *index));
+        selection.claims.iter().for_each(|(encounter, coverage)| self.claim(record, *encounter, *coverage));
+        if self.world.options.notes {
+            selection.encounters.iter().for_each(|index| self.document_reference(record, *index));
+        }
     }
 
     /// Writes clinics, hospitals and doctors.
@@ -88,6 +109,9 @@ impl<'w> FhirSink<'w> {
         for index in 0..self.world.facilities.organizations.len() {
             self.organization(index);
             self.location(index);
+        }
+        if self.world.options.claims {
+            self.payers();
         }
     }
 

@@ -4,6 +4,7 @@
 mod clinical;
 mod concept;
 mod demographic;
+mod document;
 mod era;
 mod event;
 
@@ -67,6 +68,11 @@ impl<'w> OmopSink<'w> {
         selection.allergies.iter().for_each(|index| self.allergy(record, *index, &mut observed));
         selection.administrations.iter().for_each(|index| self.administration(record, *index, &mut observed));
         selection.devices.iter().for_each(|index| self.device(record, *index, &mut observed));
+        selection.coverages.iter().for_each(|index| self.coverage(record, *index));
+        selection.claims.iter().for_each(|(encounter, coverage)| self.claim(record, *encounter, *coverage));
+        if self.world.options.notes {
+            selection.encounters.iter().for_each(|index| self.note(record, *index));
+        }
         self.person(record, selection, &mut observed);
         self.eras(record, observed);
     }

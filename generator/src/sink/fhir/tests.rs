@@ -6,7 +6,10 @@ use super::*;
 use crate::Options;
 use crate::module::built_in;
 use crate::moment::{DAY, HOUR, midnight};
-use crate::record::{Administration, CarePlan, Condition, Device, Encounter, ImagingStudy, Procedure, Series, Supply};
+use crate::record::{
+    Administration, Amounts, CarePlan, Condition, Coverage, Device, Encounter, ImagingStudy, Payer, Procedure, Series,
+    Supply,
+};
 
 const STRIPS: &str = "337388004";
 
@@ -67,13 +70,19 @@ fn record(world: &World) -> Record {
         devices: vec![device],
         supplies: vec![Supply { codes: code(STRIPS), quantity: 300, encounter, time }],
         imaging_studies: vec![study],
+        coverages: vec![Coverage {
+            payer: Payer::Private,
+            from: world.options.end_date - chrono::Days::new(400),
+            to: world.options.end_date,
+        }],
         ..Record::default()
     }
 }
 
 /// The resources of a type.
 fn written(resource_type: &str) -> (Vec<Value>, Record) {
-    let world = World::new(&Options::default(), &built_in()).unwrap();
+    let options = Options { claims: true, notes: true, ..Options::default() };
+    let world = World::new(&options, &built_in()).unwrap();
     let record = record(&world);
     let mut sink = FhirSink::new(&world);
     sink.write(&record, &record.select(Moment::MIN));
@@ -168,4 +177,42 @@ fn every_picture_has_a_number_of_its_own() {
     uids.dedup();
     assert_eq!((uids.len(), all), (7, 7));
     assert!(uids.iter().all(|uid| uid.starts_with("2.25.") && uid.len() <= 64), "{uids:?}");
+}
+
+#[test]
+fn what_is_asked_and_paid_is_told_once_each() {
+    let (claims, record) = written("Claim");
+    let amounts = Amounts::of(&record, 0, Payer::Private);
+    // An emergency visit with a procedure, a study and something given: 510 + 150 + 60 + 40 dollars.
+    assert_eq!(amounts, Amounts { charge: 190_000, allowed: 108_680, by_patient: 23_736 });
+    assert_eq!(claims[0]["total"], json!({"value": 1900, "currency": "USD"}));
+    assert_eq!(claims[0]["type"]["coding"][0]["code"], "institutional");
+    assert_eq!(claims[0]["insurance"][0]["coverage"]["reference"], id(&record, "Coverage"));
+    assert_eq!(claims[0]["item"][0]["encounter"][0]["reference"], id(&record, "Encounter"));
+    let (answers, _) = written("ExplanationOfBenefit");
+    assert_eq!(answers[0]["claim"]["reference"], id(&record, "Claim"));
+    let paid: Vec<&Value> = answers[0]["total"].as_array().unwrap().iter().map(|it| &it["amount"]["value"]).collect();
+    assert_eq!(paid, [&json!(1900), &json!(1086.8), &json!(237.36)]);
+    assert_eq!(answers[0]["payment"]["amount"]["value"], 849.44);
+    let (coverages, _) = written("Coverage");
+    assert_eq!(coverages[0]["type"]["coding"][0]["code"], "5");
+    assert_eq!(coverages[0]["payor"][0]["reference"], answers[0]["insurer"]["reference"]);
+    assert_eq!(coverages[0]["subscriberId"].as_str().unwrap().len(), 9);
+}
+
+#[test]
+fn a_note_says_in_words_what_was_done() {
+    let (documents, record) = written("DocumentReference");
+    assert_eq!(documents[0]["type"]["coding"][0]["code"], "34111-5");
+    assert_eq!(documents[0]["context"]["encounter"][0]["reference"], id(&record, "Encounter"));
+    let world = World::new(&Options::default(), &built_in()).unwrap();
+    let text = crate::record::note::text(&record, &world.library.codes, 0);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "Emergency department Note");
+    assert!(lines[1].ends_with(", seen on 2025-12-02."), "{text}");
+    assert_eq!(lines[2..4], ["Reason: Fracture of ankle.", "Diagnoses: Type 2 diabetes mellitus."]);
+    assert_eq!(lines[7], "Plan: Diabetes self management plan.");
+    for name in record.patient.given.iter().chain([&record.patient.family]) {
+        assert!(!text.contains(name.as_str()), "{text}");
+    }
 }

@@ -50,7 +50,8 @@ impl Concepts {
 }
 
 impl Meaning {
-    fn of(system: &str, code: &str) -> Meaning {
+    /// The meaning of a code of a system.
+    pub fn of(system: &str, code: &str) -> Meaning {
         let Some(vocabulary_id) = vocabulary::vocabulary_of_system(system) else { return Meaning::default() };
         let Some(concept) = vocabulary::concept_of_code(vocabulary_id, code) else { return Meaning::default() };
         let targets: Vec<_> = vocabulary::maps_to(concept.concept_id)

@@ -161,5 +161,8 @@ impl OmopSink<'_> {
                 });
             }
         }
+        if world.options.claims {
+            self.payers();
+        }
     }
 }

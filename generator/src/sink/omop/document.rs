@@ -1,0 +1,100 @@
+//! note, payer_plan_period and cost: what only some populations have.
+
+use model::omop::key::omop_key;
+use model::omop::{CareSite, Cost, NO_MATCHING_CONCEPT, Note, PayerPlanPeriod};
+use model::vocabulary::{rule, value};
+
+use super::OmopSink;
+use super::concept::Meaning;
+use crate::record::{Amounts, Payer, Record, note};
+
+impl OmopSink<'_> {
+    pub(super) fn note(&mut self, record: &Record, index: u32) {
+        let encounter = &record.encounters[index as usize];
+        let kind = note::kind(encounter.class);
+        let when = self.when(record, encounter.end);
+        let id = record.patient.id("DocumentReference", u64::from(index));
+        self.add(Note {
+            note_id: self.key("DocumentReference", id, "note", ""),
+            person_id: self.person_id(record),
+            note_date: when.date,
+            note_datetime: Some(when.datetime),
+            note_type_concept_id: rule::TYPE_EHR,
+            note_class_concept_id: Meaning::of(&kind.system, &kind.code).first(),
+            note_title: Some(kind.display.into()),
+            note_text: note::text(record, &self.world.library.codes, index).into(),
+            encoding_concept_id: rule::NOTE_ENCODING_UTF_8,
+            language_concept_id: rule::NOTE_LANGUAGE_ENGLISH,
+            provider_id: self.provider_id(record, Some(index)),
+            visit_occurrence_id: self.visit_id(record, Some(index)),
+            note_source_value: Some(kind.code.into()),
+            ..Note::default()
+        });
+    }
+
+    /// Each Organization is a site, one that pays too.
+    pub(super) fn payers(&mut self) {
+        for (index, payer) in Payer::ALL.into_iter().enumerate() {
+            let id = self.world.facilities.id("Payer", index);
+            self.add(CareSite {
+                care_site_id: self.key("Organization", id, "care_site", ""),
+                care_site_name: Some(payer.describe().0.into()),
+                care_site_source_value: Some(id.to_string().into()),
+                place_of_service_concept_id: Some(NO_MATCHING_CONCEPT),
+                place_of_service_source_value: Some("pay".into()),
+                ..CareSite::default()
+            });
+        }
+    }
+
+    pub(super) fn coverage(&mut self, record: &Record, index: u32) {
+        let coverage = &record.coverages[index as usize];
+        let (name, code) = coverage.payer.describe();
+        let meaning = Meaning::of("https://nahdo.org/sopt", code);
+        let number = record.patient.subscriber_id();
+        let family = omop_key(&self.world.options.source_id, &number, "payer_plan_period", "family");
+        self.add(PayerPlanPeriod {
+            payer_plan_period_id: self.plan_id(record, index),
+            person_id: self.person_id(record),
+            payer_plan_period_start_date: coverage.from,
+            payer_plan_period_end_date: coverage.to,
+            payer_concept_id: Some(meaning.first()),
+            payer_source_concept_id: meaning.source,
+            payer_source_value: Some(code.into()),
+            plan_source_value: Some(name.into()),
+            family_source_value: Some(family.to_string().into()),
+            ..PayerPlanPeriod::default()
+        });
+    }
+
+    fn plan_id(&self, record: &Record, coverage: u32) -> i64 {
+        self.key("Coverage", record.patient.id("Coverage", u64::from(coverage)), "payer_plan_period", "")
+    }
+
+    /// What is asked for is told by the claim, what is allowed and paid by the answer.
+    pub(super) fn claim(&mut self, record: &Record, encounter: u32, coverage: u32) {
+        let amounts = Amounts::of(record, encounter, record.coverages[coverage as usize].payer);
+        let dollars = |cents: u64| cents as f64 / 100.0;
+        let Some(cost_event_id) = self.visit_id(record, Some(encounter)) else { return };
+        let row = Cost {
+            cost_event_id,
+            cost_domain_id: "Visit".into(),
+            cost_type_concept_id: rule::TYPE_CLAIM,
+            currency_concept_id: Some(value("currency", "USD").unwrap_or(NO_MATCHING_CONCEPT)),
+            payer_plan_period_id: Some(self.plan_id(record, coverage)),
+            ..Cost::default()
+        };
+        let key = |kind: &str| self.key(kind, record.patient.id(kind, u64::from(encounter)), "cost", "");
+        let (claim, answer) = (key("Claim"), key("ExplanationOfBenefit"));
+        self.add(Cost { cost_id: claim, total_charge: Some(dollars(amounts.charge)), ..row.clone() });
+        let (by_payer, by_patient) = (dollars(amounts.by_payer()), dollars(amounts.by_patient));
+        self.add(Cost {
+            cost_id: answer,
+            amount_allowed: Some(dollars(amounts.allowed)),
+            paid_by_payer: Some(by_payer),
+            paid_by_patient: Some(by_patient),
+            total_paid: Some(by_payer + by_patient),
+            ..row
+        });
+    }
+}
