@@ -9,10 +9,14 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{JoinSide, JoinType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 
@@ -32,8 +36,7 @@ pub struct LargeJoin {
 impl PhysicalOptimizerRule for LargeJoin {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| match node.as_any().downcast_ref::<HashJoinExec>() {
-            // `not in` over nulls is known to hash joins only.
-            Some(join) if !join.null_aware && size_bytes(join.left.as_ref()) > self.build_limit_bytes => {
+            Some(join) if can_merge(join) && size_bytes(join.left.as_ref()) > self.build_limit_bytes => {
                 Ok(Transformed::yes(sort_merge(join)?))
             }
             _ => Ok(Transformed::no(node)),
@@ -50,16 +53,26 @@ impl PhysicalOptimizerRule for LargeJoin {
     }
 }
 
+/// Says whether the join means the same as a sort-merge join. `not in` over nulls is known to hash joins only. A
+/// condition beside the equalities cannot stay in a sort-merge join: DataFusion 53 moves projections below it and leaves
+/// the condition's columns where they were. Of an inner join it can stand above.
+fn can_merge(join: &HashJoinExec) -> bool {
+    !join.null_aware && (join.filter.is_none() || join.join_type == JoinType::Inner)
+}
+
 fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
-    let merge: Arc<dyn ExecutionPlan> = Arc::new(SortMergeJoinExec::try_new(
+    let mut merge: Arc<dyn ExecutionPlan> = Arc::new(SortMergeJoinExec::try_new(
         join.left.clone(),
         join.right.clone(),
         join.on.clone(),
-        join.filter.clone(),
+        None,
         join.join_type,
         vec![SortOptions::default(); join.on.len()],
         join.null_equality,
     )?);
+    if let Some(filter) = &join.filter {
+        merge = Arc::new(FilterExec::try_new(above(filter, join.left.schema().fields().len())?, merge)?);
+    }
     let Some(kept) = &join.projection else {
         return Ok(merge);
     };
@@ -69,6 +82,17 @@ fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
         ProjectionExpr { expr: Arc::new(Column::new(name, *index)), alias: name.clone() }
     };
     Ok(Arc::new(ProjectionExec::try_new(kept.iter().map(column), merge)?))
+}
+
+/// The condition of a join, over the join's columns: those of the left side, then those of the right.
+fn above(filter: &JoinFilter, left_columns: usize) -> Result<Arc<dyn PhysicalExpr>> {
+    let condition = filter.expression().clone().transform_up(|node| {
+        let Some(column) = node.as_any().downcast_ref::<Column>() else { return Ok(Transformed::no(node)) };
+        let of = &filter.column_indices()[column.index()];
+        let index = if of.side == JoinSide::Right { left_columns + of.index } else { of.index };
+        Ok(Transformed::yes(Arc::new(Column::new(column.name(), index)) as Arc<dyn PhysicalExpr>))
+    });
+    condition.data()
 }
 
 /// What the rows of a plan may take in memory, as far as statistics tell.
@@ -112,13 +136,10 @@ mod tests {
     use crate::testing::{config, rows};
     use crate::{AsOf, Config, Lake};
 
-    #[tokio::test]
-    async fn a_join_that_outgrows_the_memory_is_merged_and_finds_the_same_rows() {
-        let sql = "select a.id, b.name from big as a left join \
-                   (select distinct id, name from big where value > 17 and name <> 'n3' and id % 2 = 0) as b \
-                   on a.id = b.id + 1 where a.id not in (select id from big where id > 40000)";
+    /// The rows of a query over many rows, as text, without a limit and with one that makes its join a sort-merge join.
+    async fn found(sql: &str, joins: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
-        for (limit, join) in [(None, "HashJoinExec"), (Some(12 << 20), "SortMergeJoinExec")] {
+        for (limit, join) in [None, Some(12 << 20)].into_iter().zip(joins) {
             let folder = TempDir::new().unwrap();
             let lake = Lake::open(&Config { memory_limit_bytes: limit, ..config(&folder) }).await.unwrap();
             let session = lake.session(&AsOf::Latest).await.unwrap();
@@ -129,7 +150,30 @@ mod tests {
             let ordered = session.sql(&format!("{sql} order by id")).await.unwrap().collect().await.unwrap();
             found.push(pretty_format_batches(&ordered).unwrap().to_string());
         }
+        found
+    }
+
+    #[tokio::test]
+    async fn a_join_that_outgrows_the_memory_is_merged_and_finds_the_same_rows() {
+        let sql = "select a.id, b.name from big as a left join \
+                   (select distinct id, name from big where value > 17 and name <> 'n3' and id % 2 = 0) as b \
+                   on a.id = b.id + 1 where a.id not in (select id from big where id > 40000)";
+        let found = found(sql, ["HashJoinExec", "SortMergeJoinExec"]).await;
         assert!(found[0].lines().count() > 40_000);
         assert!(found[0] == found[1]);
+    }
+
+    #[tokio::test]
+    async fn a_condition_beside_the_equalities_keeps_its_columns() {
+        let sql = |kind: &str| {
+            format!(
+                "select a.id from big as a {kind} join big as b on a.name = b.name and a.id = b.id and a.value + 20000 > b.id"
+            )
+        };
+        for (kind, merged) in [("inner", "SortMergeJoinExec"), ("left", "HashJoinExec"), ("left anti", "HashJoinExec")]
+        {
+            let found = found(&sql(kind), ["HashJoinExec", merged]).await;
+            assert!(found[0] == found[1], "{kind}");
+        }
     }
 }
