@@ -6,24 +6,37 @@ event as (
     select * from marts.patient_timeline where event_type <> 'death'
 ),
 
-dated as (
+-- A row per person and month first: distinct counts and a window over all events would have to hold them in memory.
+person_month as (
     select
         person_id,
-        event_type,
         cast(date_trunc('month', event_date) as date) as month_start,
-        cast(date_trunc('month', min(event_date) over (partition by person_id)) as date) as first_month
+        count(case when event_type = 'visit' then 1 end) as visit_count,
+        count(*) as event_count
     from event
+    group by person_id, cast(date_trunc('month', event_date) as date)
+),
+
+first_month as (
+    select
+        person_id,
+        cast(date_trunc('month', min(event_date)) as date) as month_start
+    from event
+    group by person_id
 ),
 
 counted as (
     select
-        month_start,
-        count(distinct person_id) as active_patient_count,
-        count(distinct case when month_start = first_month then person_id end) as new_patient_count,
-        count(case when event_type = 'visit' then 1 end) as visit_count,
-        count(*) as event_count
-    from dated
-    group by month_start
+        person_month.month_start,
+        count(*) as active_patient_count,
+        count(first_month.person_id) as new_patient_count,
+        sum(person_month.visit_count) as visit_count,
+        sum(person_month.event_count) as event_count
+    from person_month
+    left join first_month
+        on person_month.person_id = first_month.person_id
+        and person_month.month_start = first_month.month_start
+    group by person_month.month_start
 ),
 
 final as (
