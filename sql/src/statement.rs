@@ -51,7 +51,7 @@ pub(crate) fn merge(project: &Project, model: &Model, writing: &Writing<'_>, onl
     let grain: Vec<_> = model.definition.grain.iter().collect();
     let of = |side: &str, column: &str| format!("{side}.{}", name(column));
     let same: Vec<_> = declared(model)
-        .map(|column| format!("{} is not distinct from {}", of("fresh", &column.name), of("old", &column.name)))
+        .map(|column| format!("({} is not distinct from {})", of("fresh", &column.name), of("old", &column.name)))
         .collect();
     let [_, _, first_seen, last_updated] = LINEAGE_COLUMNS;
     let same = format!("(old.{first_seen} is not null and {})", same.join(" and "));
