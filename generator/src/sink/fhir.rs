@@ -231,6 +231,24 @@ impl<'w> FhirSink<'w> {
         }
     }
 
+    /// A reason by its code.
+    fn reason_code(&mut self, reason: Option<Id>) {
+        if let Some(reason) = reason {
+            self.json.array("reasonCode");
+            self.concept_item(reason);
+            self.json.end_array();
+        }
+    }
+
+    /// A condition as the one item of a list of references.
+    fn about(&mut self, key: &str, record: &Record, condition: Option<u32>) {
+        if let Some(condition) = condition {
+            self.json.array(key);
+            self.json.reference_item("Condition", record.patient.id("Condition", u64::from(condition)));
+            self.json.end_array();
+        }
+    }
+
     /// The doctor of a visit.
     fn practitioner_of(&self, record: &Record, encounter: Option<u32>) -> Option<uuid::Uuid> {
         let encounter = &record.encounters[encounter? as usize];

@@ -1,7 +1,6 @@
 //! CarePlan, MedicationAdministration.
 
-use super::FhirSink;
-use crate::module::EncounterClass;
+use super::{FhirSink, class_code};
 use crate::record::Record;
 
 impl FhirSink<'_> {
@@ -36,11 +35,7 @@ impl FhirSink<'_> {
         if let Some(practitioner) = self.practitioner_of(record, plan.encounter) {
             self.json.reference("author", "Practitioner", practitioner);
         }
-        if let Some(reason) = plan.reason {
-            self.json.array("addresses");
-            self.json.reference_item("Condition", record.patient.id("Condition", u64::from(reason)));
-            self.json.end_array();
-        }
+        self.about("addresses", record, plan.reason);
         if let Some(activities) = plan.activities {
             self.json.array("activity");
             for code in world.library.codes.list(activities) {
@@ -67,12 +62,8 @@ impl FhirSink<'_> {
         self.json.resource("MedicationAdministration", id);
         self.json.text("status", "completed");
         if let Some(encounter) = given.encounter {
-            let (code, display) = match record.encounters[encounter as usize].class {
-                EncounterClass::Inpatient | EncounterClass::Hospice | EncounterClass::SkilledNursing => {
-                    ("inpatient", "Inpatient")
-                }
-                _ => ("outpatient", "Outpatient"),
-            };
+            let is_stay = class_code(record.encounters[encounter as usize].class).0 == "IMP";
+            let (code, display) = if is_stay { ("inpatient", "Inpatient") } else { ("outpatient", "Outpatient") };
             self.fixed("category", "http://terminology.hl7.org/CodeSystem/medication-admin-category", code, display);
         }
         self.concept("medicationCodeableConcept", given.codes);
@@ -82,11 +73,7 @@ impl FhirSink<'_> {
         }
         self.moment("effectiveDateTime", record, given.time);
         self.performer(record, given.encounter);
-        if let Some(reason) = given.reason {
-            self.json.array("reasonReference");
-            self.json.reference_item("Condition", record.patient.id("Condition", u64::from(reason)));
-            self.json.end_array();
-        }
+        self.about("reasonReference", record, given.reason);
         if let Some(dose) = given.dose {
             self.json.object("dosage");
             self.json.object("dose");

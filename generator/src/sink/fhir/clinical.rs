@@ -35,11 +35,7 @@ impl FhirSink<'_> {
         self.moment("start", record, encounter.start);
         self.moment("end", record, encounter.end);
         self.json.end();
-        if let Some(reason) = encounter.reason {
-            self.json.array("reasonCode");
-            self.concept_item(reason);
-            self.json.end_array();
-        }
+        self.reason_code(encounter.reason);
         if let Some(discharge) = encounter.discharge {
             self.json.object("hospitalization");
             let code = world.library.codes.code(discharge);
@@ -172,11 +168,7 @@ impl FhirSink<'_> {
             None => self.moment("performedDateTime", record, procedure.start),
         }
         self.performer(record, procedure.encounter);
-        if let Some(reason) = procedure.reason {
-            self.json.array("reasonCode");
-            self.concept_item(reason);
-            self.json.end_array();
-        }
+        self.reason_code(procedure.reason);
         self.finish("Procedure");
     }
 

@@ -39,11 +39,7 @@ impl FhirSink<'_> {
             let organization = record.encounters[encounter as usize].organization;
             self.json.reference("location", "Location", self.world.facilities.id("Location", organization));
         }
-        if let Some(reason) = study.reason {
-            self.json.array("reasonCode");
-            self.concept_item(reason);
-            self.json.end_array();
-        }
+        self.reason_code(study.reason);
         self.json.array("series");
         for (number, series) in study.series.iter().enumerate() {
             self.series(record, (u64::from(index) << 16) + number as u64, number, series);

@@ -19,11 +19,7 @@ impl FhirSink<'_> {
         if let Some(practitioner) = self.practitioner_of(record, medication.encounter) {
             self.json.reference("requester", "Practitioner", practitioner);
         }
-        if let Some(reason) = medication.reason {
-            self.json.array("reasonReference");
-            self.json.reference_item("Condition", record.patient.id("Condition", u64::from(reason)));
-            self.json.end_array();
-        }
+        self.about("reasonReference", record, medication.reason);
         self.dosage(&medication.prescription);
         self.dispense(&medication.prescription);
         self.finish("MedicationRequest");
