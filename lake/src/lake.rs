@@ -82,6 +82,12 @@ impl Lake {
         Ok(counts)
     }
 
+    /// Reads the row count of one table from its snapshot summary; none when it does not exist.
+    pub async fn row_count(&self, table: &TableName) -> Result<Option<u64>> {
+        let Some(base) = self.inner.base(table).await? else { return Ok(None) };
+        row_count(&self.inner.files, table, &base.metadata).await.map(Some)
+    }
+
     /// Lists the snapshots of a table, oldest first.
     pub async fn history(&self, table: &TableName) -> Result<Vec<Snapshot>> {
         let base = self.inner.base(table).await?.ok_or_else(|| Error::NoSuchTable(table.clone()))?;

@@ -85,10 +85,12 @@ pub(crate) async fn build(lake: &Lake, project: &Project, model: &Model, options
 
     let session = transaction.session().await?;
     let target = model.name.parse::<TableName>()?;
-    let row_counts = lake.row_counts().await?;
-    let input_rows =
-        behind(&project.models, model).iter().filter_map(|read| row_counts.get(&read.parse().ok()?)).sum::<u64>();
-    let is_small = input_rows.max(row_counts.get(&target).copied().unwrap_or_default()) <= SORTED_ROWS;
+    let mut input_rows = 0;
+    for read in behind(&project.models, model) {
+        input_rows += lake.row_count(&read.parse()?).await?.unwrap_or_default();
+    }
+    let standing_rows = lake.row_count(&target).await?.unwrap_or_default();
+    let is_small = input_rows.max(standing_rows) <= SORTED_ROWS;
 
     let planner = planner_over(&session, project, model, is_small).await?;
     let new = match model.materialization {
