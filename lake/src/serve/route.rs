@@ -161,7 +161,10 @@ async fn create_namespace(CatalogServer { lake, catalog, .. }: &CatalogServer, n
 
 async fn namespace_properties(lake: &Lake, namespace: &str) -> Answer {
     known(lake, namespace).await?;
-    let properties = lake.inner.catalog.properties().await?.remove(namespace).unwrap_or_default();
+    let mut properties = lake.inner.catalog.properties().await?.remove(namespace).unwrap_or_default();
+    // Trino makes tables only where it is told where those of the namespace are.
+    let location = || format!("{}/{namespace}", lake.inner.warehouse);
+    properties.entry("location".to_string()).or_insert_with(location);
     Reply::json(&json!({ "namespace": [namespace], "properties": properties }))
 }
 
@@ -216,4 +219,33 @@ fn loaded(location: Option<&str>, metadata: &TableMetadata) -> Answer {
 fn tag(location: &str) -> String {
     let name = location.rsplit('/').next().unwrap_or(location);
     format!("\"{}\"", name.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::Catalog;
+    use crate::testing::served;
+
+    #[tokio::test]
+    async fn a_namespace_tells_where_its_tables_are() {
+        let (_folder, lake, client) = served(None).await;
+        let Catalog::Rest(rest) = &client.catalog else { panic!("it is served") };
+        let (http, namespaces) = (reqwest::Client::new(), format!("{}v1/namespaces", rest.uri));
+        let told = async |name: &str| {
+            let told: Value = http.get(format!("{namespaces}/{name}")).send().await.unwrap().json().await.unwrap();
+            told["properties"]["location"].as_str().unwrap().to_string()
+        };
+        let elsewhere = format!("{}/elsewhere", lake.inner.warehouse);
+        for (name, properties) in [("t", json!({})), ("u", json!({ "location": elsewhere }))] {
+            http.post(&namespaces)
+                .json(&json!({ "namespace": [name], "properties": properties }))
+                .send()
+                .await
+                .unwrap();
+        }
+        assert_eq!(told("t").await, format!("{}/t", lake.inner.warehouse));
+        assert_eq!(told("u").await, elsewhere);
+    }
 }
