@@ -31,7 +31,7 @@ use crate::view::column;
 use definition::Definition;
 use part::{Part, place_parts};
 pub use version::Loser;
-use version::{Version, judge};
+use version::{Version, judge, position_of, words_of};
 
 /// What the first pass found.
 #[derive(Default)]
@@ -87,10 +87,9 @@ struct Portion {
     failure: Option<Error>,
     persons: Vec<Candidate>,
     others: Vec<Candidate>,
-    /// Person, start, id and name of the resource.
-    visits: Spill<4>,
+    /// Person, start, id, name of the resource, day, and where it stands.
+    visits: Spill<7>,
     parts: Vec<Part>,
-    last_visits: HashMap<i64, NaiveDate>,
     identifiers: Vec<(u64, Box<str>)>,
     practitioners: Vec<(u64, Box<str>)>,
     definitions: Vec<Definition>,
@@ -168,19 +167,7 @@ impl Portion {
 
     /// Maps a resource that others refer to, believing that what it refers to itself exists.
     fn target(&mut self, record: &Record<'_>, head: Head<'_>, name: &str, policy: &Policy<'_>) -> bool {
-        let Portion {
-            tape,
-            persons,
-            others,
-            visits,
-            parts,
-            identifiers,
-            last_visits,
-            births,
-            definitions,
-            failure,
-            ..
-        } = self;
+        let Portion { tape, persons, others, visits, parts, identifiers, births, definitions, failure, .. } = self;
         let Ok(text) = std::str::from_utf8(record.text) else { return true };
         let Ok(element) = tape.parse(text) else { return true };
         let (Some(resource_type), Some(id)) = (head.resource_type, head.id) else { return true };
@@ -207,10 +194,11 @@ impl Portion {
                 Row::VisitOccurrence(row) => {
                     let start = row.visit_start_datetime.unwrap_or(row.visit_start_date.and_time(NaiveTime::MIN));
                     let start = start.and_utc().timestamp_micros();
-                    let entry = [row.person_id as u64, start as u64, row.visit_occurrence_id as u64, name];
+                    let (person_id, visit_id) = (row.person_id as u64, row.visit_occurrence_id as u64);
+                    let day = i64::from(row.visit_start_date.to_epoch_days()) as u64;
+                    let [place, line] = words_of(record.position);
+                    let entry = [person_id, start as u64, visit_id, name, day, place, line];
                     *failure = visits.push(entry).err().or(failure.take());
-                    let last = last_visits.entry(row.person_id).or_insert(row.visit_start_date);
-                    *last = row.visit_start_date.max(*last);
                 }
                 Row::VisitDetail(row) => parts.push(Part {
                     visit_id: omop_key(policy.source_id, &format!("Encounter/{id}"), "visit_occurrence", ""),
@@ -327,10 +315,6 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
         all.wanted.append(&mut part.wanted);
         all.wanted_identifiers.extend(part.wanted_identifiers);
         all.wanted_definitions.extend(part.wanted_definitions);
-        for (person, date) in part.last_visits {
-            let last = all.last_visits.entry(person).or_insert(date);
-            *last = date.max(*last);
-        }
     }
     let (losers, winners) = judge(versions)?;
     let counts = |candidate: &Candidate| candidate.present && winners.get(&candidate.name).is_none_or(|rows| *rows);
@@ -341,14 +325,19 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
     let mut rows: Vec<_> =
         all.others.iter().filter(|candidate| exists(candidate)).map(|candidate| candidate.id).collect();
     let (mut unsure, mut preceding) = (Vec::new(), Preceding::default());
+    let mut last_visits = HashMap::new();
     if lake_holds_something {
         let others = all.others.iter().filter(|candidate| counts(candidate) && !has_person(candidate));
         unsure.extend(others.map(|candidate| (candidate.id, candidate.person_id)));
     }
     Spill::grouped(visits, |visits| {
         let counts = |name: u64| winners.get(&name).is_none_or(|rows| *rows);
+        let is_lost = |visit: &[u64; 7]| losers.contains_key(&position_of([visit[5], visit[6]]));
         let person_id = visits[0][0] as i64;
-        let visits = visits.iter().filter(|visit| counts(visit[3]));
+        let visits = visits.iter().filter(|visit| counts(visit[3]) && !is_lost(visit));
+        if let Some(last) = visits.clone().map(|visit| visit[4] as i64).max() {
+            last_visits.insert(person_id, NaiveDate::from_epoch_days(last as i32).unwrap_or_default());
+        }
         if persons.contains(person_id) {
             rows.extend(visits.clone().map(|visit| visit[2] as i64));
             if !lake_holds_something {
@@ -370,7 +359,7 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
         directory: Directory {
             rows: IdSet::new(rows),
             visit_of_detail: HashMap::new(),
-            last_visits: all.last_visits,
+            last_visits,
             identifiers: all.identifiers.into_iter().collect(),
             practitioner_of_role: all.practitioners.into_iter().collect(),
             births: all.births.into_iter().map(|(person_id, birth, _)| (person_id, birth)).collect(),

@@ -1,8 +1,8 @@
-//! What one run told of a resource, and another run refers to.
+//! What one run told of a resource, and another run refers to, or tells in another version.
 
 use std::fs;
 
-use super::{PATIENT, assert_same, content, lake_in, load, query};
+use super::{ENCOUNTER, PATIENT, assert_same, content, lake_in, load, query};
 
 const TOLD: [&str; 5] = [
     PATIENT,
@@ -51,4 +51,37 @@ async fn what_the_input_takes_away_is_not_known_any_more() {
     let outcome = load(&lake, "r2", &[&file]).await;
     assert_eq!(outcome.losses["MedicationRequest.medication[x] unresolved_reference"], 1, "{:?}", outcome.losses);
     assert_eq!(query(&lake, "select drug_concept_id from omop.drug_exposure").await, ["0"]);
+}
+
+/// A version of a resource, and the day of which it is.
+fn version(json: &str, day: u32) -> String {
+    json.replacen("\"id\"", &format!("\"meta\":{{\"lastUpdated\":\"2024-06-0{day}T00:00:00Z\"}},\"id\""), 1)
+}
+
+#[tokio::test]
+async fn a_version_that_does_not_count_is_no_visit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let race = |code: &str| {
+        format!(
+            r#"{{"url":"ombCategory","valueCoding":{{"system":"urn:oid:2.16.840.1.113883.6.238","code":"{code}"}}}}"#
+        )
+    };
+    let races = format!(
+        r#""extension":[{{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[{},{}]}}],"id""#,
+        race("2106-3"),
+        race("2028-9")
+    );
+    let other = ENCOUNTER.replace("\"e\"", "\"f\"").replace("2024-03-", "2024-04-");
+    let newer = version(ENCOUNTER, 2);
+    let older = version(&ENCOUNTER.replace("2024-03-", "2024-07-"), 1);
+    let patient = PATIENT.replacen("\"id\"", &races, 1);
+    fs::write(&file, [patient, newer, older, other].join("\n")).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let days = "select distinct observation_date from omop.observation";
+    assert_eq!(query(&lake, days).await, ["2024-04-01"]);
+    let order = "select v.visit_start_date, w.visit_start_date from omop.visit_occurrence v \
+                 left join omop.visit_occurrence w on w.visit_occurrence_id = v.preceding_visit_occurrence_id";
+    assert_eq!(query(&lake, &format!("{order} order by 1")).await, ["2024-03-01|", "2024-04-01|2024-03-01"]);
 }

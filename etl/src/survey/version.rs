@@ -35,10 +35,10 @@ pub struct Version {
 impl Version {
     /// The version as an entry of a [`Spill`].
     pub fn words(self) -> [u64; 6] {
-        let Position { file, line, entry } = self.position;
+        let [place, line] = words_of(self.position);
         let order = (self.last_updated as u64) ^ (1 << 63);
         let version = (self.version.min(u64::MAX >> 1) << 1) | u64::from(self.has_rows);
-        [self.name, order, version, (u64::from(file) << 32) | u64::from(entry), line, self.text_hash]
+        [self.name, order, version, place, line, self.text_hash]
     }
 
     fn from_words([name, order, version, place, line, text_hash]: [u64; 6]) -> Version {
@@ -46,11 +46,21 @@ impl Version {
             name,
             last_updated: (order ^ (1 << 63)) as i64,
             version: version >> 1,
-            position: Position { file: (place >> 32) as u32, line, entry: place as u32 },
+            position: position_of([place, line]),
             text_hash,
             has_rows: version & 1 == 1,
         }
     }
+}
+
+/// A position as a part of an entry of a [`Spill`].
+pub fn words_of(Position { file, line, entry }: Position) -> [u64; 2] {
+    [(u64::from(file) << 32) | u64::from(entry), line]
+}
+
+/// The position of [`words_of`].
+pub fn position_of([place, line]: [u64; 2]) -> Position {
+    Position { file: (place >> 32) as u32, line, entry: place as u32 }
 }
 
 /// Versions that do not count, and for each resource with several whether the one that counts has rows.
