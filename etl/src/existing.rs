@@ -13,7 +13,7 @@ use model::omop::key::omop_key;
 
 use crate::error::Result;
 use crate::id_set::IdSet;
-use crate::query::{days, for_each, numbers, quoted, sought, texts};
+use crate::query::{days, for_each, micros, numbers, quoted, sought, texts};
 use crate::reference::identifier_key;
 use crate::survey::Survey;
 use crate::trace::crosswalk;
@@ -27,6 +27,8 @@ const OUTDATED: i64 = i64::MIN;
 pub struct Existing {
     /// Mapping hashes by resource key, of resources that the input has too.
     pub mapping_hashes: HashMap<i64, i64>,
+    /// `meta.lastUpdated` of these, in microseconds, where they tell it.
+    last_updated: HashMap<i64, i64>,
     /// Resources of this source that a complete input lacks.
     pub absent: HashSet<i64>,
     /// Content hashes by resource key in `raw`, of resources that the input has too.
@@ -80,7 +82,10 @@ impl Existing {
                 })
                 .await?;
             }
-            for batch in lake.find(&table, "resource_key", &ours, &["resource_key", "mapping_hash"]).await? {
+            let columns = ["resource_key", "mapping_hash", "last_updated"];
+            for batch in lake.find(&table, "resource_key", &ours, &columns).await? {
+                let moments = numbers(&batch, 0).into_iter().zip(micros(&batch, 2));
+                existing.last_updated.extend(moments.filter_map(|(key, moment)| Some((key, moment?))));
                 for (key, hash) in numbers(&batch, 0).into_iter().zip(numbers(&batch, 1)) {
                     let known = existing.mapping_hashes.entry(key).or_insert(hash);
                     if *known != hash {
@@ -127,6 +132,12 @@ impl Existing {
             }
         })
         .await
+    }
+
+    /// True when the lake has a version of the resource that is newer than that moment.
+    pub fn is_newer(&self, resource_key: i64, moment: Option<i64>) -> bool {
+        let held = self.last_updated.get(&resource_key);
+        held.zip(moment).is_some_and(|(held, moment)| moment < *held)
     }
 
     async fn complete_directory(

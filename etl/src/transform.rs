@@ -195,6 +195,14 @@ impl Worker {
             };
             return output.exclude(origin, resource_type, Some(id), reason, "another version counts".into());
         }
+        let meta = element.get("meta");
+        let meta = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
+        let resource_key = omop_key(shared.policy.source_id, &[resource_type, "/", id].concat(), "fhir", "");
+        let last_updated = micros_of(meta("lastUpdated"));
+        if shared.existing.is_some_and(|existing| existing.is_newer(resource_key, last_updated)) {
+            let detail = "the lake has a newer version".into();
+            return output.exclude(origin, resource_type, Some(id), "superseded_version", detail);
+        }
         let references =
             References::new(&shared.survey.directory, shared.policy.source_id, record.bundle, record.full_url)
                 .remembering(recent);
@@ -206,12 +214,10 @@ impl Worker {
             map::map(&resource, &shared.policy.context(&references))
         };
         let content_hash = element.content_hash();
-        let meta = element.get("meta");
-        let meta = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
         let version = Version {
-            resource_key: omop_key(shared.policy.source_id, &[resource_type, "/", id].concat(), "fhir", ""),
+            resource_key,
             version_id: meta("versionId"),
-            last_updated: meta("lastUpdated").and_then(|text| DateTime::parse(text).ok()).map(column::micros),
+            last_updated,
             content_hash: content_hash as i64,
             mapping_hash: mix(mix(content_hash, shared.rules), references.answers()) as i64,
         };
@@ -304,12 +310,17 @@ impl Output {
             return self.exclude(origin, resource_type, Some(id), "superseded_version", detail);
         }
         let key = omop_key(shared.policy.source_id, name, "fhir", "");
+        let last_updated = micros_of(record.last_modified);
+        if shared.existing.is_some_and(|existing| existing.is_newer(key, last_updated)) {
+            let detail = "the lake has a newer version".into();
+            return self.exclude(origin, resource_type, Some(id), "superseded_version", detail);
+        }
         let version = RawVersion {
             origin,
             resource_type,
             resource_id: id,
             version_id: None,
-            last_updated: record.last_modified.and_then(|text| DateTime::parse(text).ok()).map(column::micros),
+            last_updated,
             content_hash: 0,
             op: "delete",
             json: None,
@@ -371,6 +382,11 @@ impl Output {
         self.account.exclude(resource_type, reason);
         self.sink.exclude(&Exclusion { origin, resource_type, resource_id: id, reason, detail: &detail });
     }
+}
+
+/// A moment that a record tells, in microseconds.
+fn micros_of(text: Option<&str>) -> Option<i64> {
+    text.and_then(|text| DateTime::parse(text).ok()).map(column::micros)
 }
 
 /// The resource type, when it looks like one.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{ENCOUNTER, PATIENT, assert_same, content, lake_in, load, query};
+use super::{CONDITION, ENCOUNTER, PATIENT, assert_same, content, lake_in, load, query};
 
 const TOLD: [&str; 5] = [
     PATIENT,
@@ -56,6 +56,28 @@ async fn what_the_input_takes_away_is_not_known_any_more() {
 /// A version of a resource, and the day of which it is.
 fn version(json: &str, day: u32) -> String {
     json.replacen("\"id\"", &format!("\"meta\":{{\"lastUpdated\":\"2024-06-0{day}T00:00:00Z\"}},\"id\""), 1)
+}
+
+#[tokio::test]
+async fn an_older_version_that_comes_later_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    fs::write(&file, [PATIENT, ENCOUNTER, &version(CONDITION, 5)].join("\n")).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let before = content(&lake).await;
+    let older = version(&CONDITION.replace("2024-02-01", "2023-01-01"), 4);
+    let deletion = r#"{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":"Condition/c"},"response":{"status":"204","lastModified":"2024-06-03T00:00:00Z"}}]}"#;
+    for (run, text) in [("r2", older.as_str()), ("r3", deletion)] {
+        fs::write(&file, text).unwrap();
+        let outcome = load(&lake, run, &[&file]).await;
+        assert_eq!(outcome.exclusions["Condition superseded_version"], 1, "{outcome:?}");
+        assert_same(&content(&lake).await, &before);
+    }
+    fs::write(&file, version(&CONDITION.replace("2024-02-01", "2023-01-01"), 6)).unwrap();
+    load(&lake, "r4", &[&file]).await;
+    let start = "select condition_start_date from omop.condition_occurrence";
+    assert_eq!(query(&lake, start).await, ["2023-01-01"]);
 }
 
 #[tokio::test]
