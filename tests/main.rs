@@ -13,6 +13,8 @@ mod crash;
 mod csv_input;
 /// Bad records and bad files: one clear message each, the rest goes on.
 mod dirty_input;
+/// Patients who are spoiled on purpose, and what the days after the first load bring.
+mod dirty_population;
 /// Athena and Trino, played by a server of the test.
 mod engine;
 /// From a row to its resource, and from a resource to its rows.

@@ -125,6 +125,7 @@ pub struct Generate {
     pub claims: bool,
     pub modules: PathBuf,
     pub module_overrides: PathBuf,
+    pub dirt: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

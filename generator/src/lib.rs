@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod constraint;
 mod data_table;
+mod dirt;
 mod engine;
 mod error;
 mod facility;
@@ -22,6 +24,8 @@ mod score;
 mod sink;
 mod world;
 
+pub use account::Account;
+pub use dirt::Rates;
 pub use error::Error;
 pub use generate::generate;
 pub use lint::{LintReport, LintedModule, Need, Supplier, lint};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::Options;
+use crate::account::Account;
 
 /// The content of `manifest.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +24,8 @@ pub struct Manifest {
     pub rows: BTreeMap<String, u64>,
     /// Files written, by path below the output folder.
     pub files: BTreeMap<String, File>,
+    /// What the mapping must say that it read, took, left out and refused.
+    pub account: Account,
     /// How often each domain constraint was enforced.
     pub enforced: BTreeMap<String, u64>,
     /// How often a state of a module asked for what has no answer, and was told no.

@@ -1,7 +1,7 @@
 //! Local time. A history runs in the wall-clock time of the patient's state; the zone's offset comes in when a
 //! moment is written, so that "date as written, datetime in UTC" is exercised by every row.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Timelike};
 
 /// Milliseconds of local time since 1970-01-01.
 pub type Moment = i64;
@@ -91,22 +91,44 @@ impl Zone {
         if is_left_out { moment - moment.rem_euclid(HOUR) + HOUR } else { moment }
     }
 
+    /// What clocks show at the moment where they are so many minutes east of UTC.
+    pub fn elsewhere(self, moment: Moment, offset_minutes: i16) -> NaiveDateTime {
+        self.utc(moment) + TimeDelta::minutes(i64::from(offset_minutes))
+    }
+
     /// Appends the moment as a FHIR dateTime with its offset, such as `2020-03-04T09:30:00-05:00`.
     pub fn write(self, moment: Moment, out: &mut Vec<u8>) {
-        let time = local(self.shown(moment));
-        write_date(time.date(), out);
-        out.push(b'T');
-        two(time.hour(), out);
-        out.push(b':');
-        two(time.minute(), out);
-        out.push(b':');
-        two(time.second(), out);
-        let offset = self.offset_minutes(moment);
-        out.push(if offset < 0 { b'-' } else { b'+' });
-        two(u32::from(offset.unsigned_abs() / 60), out);
-        out.push(b':');
-        two(u32::from(offset.unsigned_abs() % 60), out);
+        self.write_without_zone(moment, out);
+        write_offset(self.offset_minutes(moment), out);
     }
+
+    /// Appends the moment as a place with that offset tells it.
+    pub fn write_elsewhere(self, moment: Moment, offset_minutes: i16, out: &mut Vec<u8>) {
+        write_time(self.elsewhere(moment, offset_minutes), out);
+        write_offset(offset_minutes, out);
+    }
+
+    /// Appends the moment without its offset.
+    pub fn write_without_zone(self, moment: Moment, out: &mut Vec<u8>) {
+        write_time(local(self.shown(moment)), out);
+    }
+}
+
+fn write_time(time: NaiveDateTime, out: &mut Vec<u8>) {
+    write_date(time.date(), out);
+    out.push(b'T');
+    two(time.hour(), out);
+    out.push(b':');
+    two(time.minute(), out);
+    out.push(b':');
+    two(time.second(), out);
+}
+
+fn write_offset(minutes: i16, out: &mut Vec<u8>) {
+    out.push(if minutes < 0 { b'-' } else { b'+' });
+    two(u32::from(minutes.unsigned_abs() / 60), out);
+    out.push(b':');
+    two(u32::from(minutes.unsigned_abs() % 60), out);
 }
 
 /// Appends a day as `YYYY-MM-DD`.

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use crate::Error;
+use crate::dirt::Rates;
 
 /// The end of every history unless the caller says otherwise: the same command gives the same bytes next year.
 pub const DEFAULT_END_DATE: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a calendar day");
@@ -38,6 +39,9 @@ pub struct Options {
     /// File with numbers that take the place of those in modules.
     #[serde(skip)]
     pub module_overrides: Option<PathBuf>,
+    /// What is spoiled, and how much of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dirt: Option<Rates>,
     /// Folder to write to.
     #[serde(skip)]
     pub output: PathBuf,
@@ -60,6 +64,7 @@ impl Default for Options {
             source_id: "synthetic".into(),
             modules: None,
             module_overrides: None,
+            dirt: None,
             output: PathBuf::from("synthetic"),
             threads: 1,
         }

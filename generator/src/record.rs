@@ -9,6 +9,7 @@ mod selection;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
+use crate::dirt::Blemishes;
 use crate::module::{EncounterClass, Id, Prescription};
 use crate::moment::{Moment, Zone};
 use crate::random;
@@ -50,6 +51,8 @@ pub struct Record {
     pub imaging_studies: Vec<ImagingStudy>,
     /// Insurance, where claims are wanted.
     pub coverages: Vec<Coverage>,
+    /// What is wrong with what is written.
+    pub blemishes: Blemishes,
 }
 
 /// Demographics.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::constraint::Constraints;
 use crate::data_table::data_table;
+use crate::dirt::OtherUnits;
 #[cfg(test)]
 use crate::engine::Value;
 use crate::facility::Facilities;
@@ -33,6 +34,8 @@ pub struct World {
     pub host_codes: HostCodes,
     /// Domain constraints.
     pub constraints: Constraints,
+    /// Units that stand where others should.
+    pub other_units: OtherUnits,
     /// Discharged home.
     pub discharge_home: Id,
     /// Died during the stay.
@@ -70,6 +73,7 @@ impl World {
             constraints: Constraints::new(&library.codes),
             ranges: reference_ranges(&library)?,
             options: options.clone(),
+            other_units: OtherUnits::new()?,
             population,
             library,
             vital_signs,

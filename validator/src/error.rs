@@ -25,6 +25,18 @@ pub enum Error {
         "folder `{0}` holds no expected rows: expected `<table>.parquet` files\nhint: pass the folder `omop` that `generate` wrote"
     )]
     NoExpectedRows(PathBuf),
+    /// The folder of the generator's manifests holds none.
+    #[error("folder `{0}` holds no `manifest.json`\nhint: pass the folder that `generate` wrote to")]
+    NoManifest(PathBuf),
+    /// A manifest does not say what must become of the resources.
+    #[error("file `{path}` is no manifest of `generate`: {source}")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
     /// A file could not be read or written.
     #[error("file `{path}` is not accessible")]
     File {

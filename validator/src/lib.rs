@@ -51,6 +51,8 @@ pub struct Options {
     pub policy: String,
     /// Folder of the expected OMOP rows, where the input was generated.
     pub oracle: Option<PathBuf>,
+    /// Folder of the manifests that tell what must become of the resources of the run, where the input was generated.
+    pub manifests: Option<PathBuf>,
     /// The tests of the SQL models.
     pub model_checks: Vec<Check>,
     /// Queries answered at the same time.
@@ -117,6 +119,12 @@ async fn examine(
         None => None,
     };
     results.extend(oracle.iter().flat_map(oracle::results));
+    if let Some(folder) = &options.manifests {
+        let run = accounting_run.as_deref();
+        let (accounting, reasons) =
+            (report::accounting(session, run).await?, report::reasons(session, &contents, run).await?);
+        results.extend(oracle::account::results(&oracle::account::expected(folder)?, &accounting, &reasons));
+    }
     told("oracle");
     progress(total, total);
     let report = report::report(session, &contents, options, accounting_run, results, oracle).await;
@@ -141,6 +149,7 @@ mod tests {
             source_id: "test".into(),
             policy: String::new(),
             oracle,
+            manifests: None,
             model_checks: Vec::new(),
             threads: 2,
         }

@@ -4,6 +4,7 @@
 //! buckets hold equal rows; only buckets that differ are read again and compared cell by cell. Memory is bounded by
 //! the size of a group of buckets, not by the population. Lineage columns take no part.
 
+pub(crate) mod account;
 mod digest;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -137,7 +137,7 @@ async fn vocabulary_version(session: &SessionContext, contents: &Contents) -> Re
     Ok(rows(session, "the vocabulary's release", sql).await?.first().and_then(|row| row.text(0)))
 }
 
-async fn accounting(session: &SessionContext, run_id: Option<&str>) -> Result<Accounting> {
+pub(crate) async fn accounting(session: &SessionContext, run_id: Option<&str>) -> Result<Accounting> {
     let mut accounting = Accounting::default();
     let Some(run_id) = run_id else { return Ok(accounting) };
     let sql = format!(
@@ -153,7 +153,11 @@ async fn accounting(session: &SessionContext, run_id: Option<&str>) -> Result<Ac
     Ok(accounting)
 }
 
-async fn reasons(session: &SessionContext, contents: &Contents, run_id: Option<&str>) -> Result<Vec<Reason>> {
+pub(crate) async fn reasons(
+    session: &SessionContext,
+    contents: &Contents,
+    run_id: Option<&str>,
+) -> Result<Vec<Reason>> {
     let mut reasons = Vec::new();
     let Some(run_id) = run_id else { return Ok(reasons) };
     for (table, rejected) in [("quality.rejected", true), ("quality.exclusion", false)] {

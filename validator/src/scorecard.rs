@@ -325,6 +325,7 @@ mod tests {
             source_id: "test".into(),
             policy: String::new(),
             oracle: None,
+            manifests: None,
             model_checks: Vec::new(),
             threads: 2,
         };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
-use generator::{Manifest, Shard};
+use generator::{Manifest, Rates, Shard};
 
 use crate::call::Outcome;
 use crate::config::Config;
@@ -78,6 +78,9 @@ pub struct Population {
     /// Write insurance too, and what is asked and paid for each visit
     #[arg(long)]
     pub claims: bool,
+    /// Spoil what is written: clean, light, heavy, or a TOML file with a rate for each kind of dirt [default: clean]
+    #[arg(long, value_name = "FILE|PRESET")]
+    pub dirt: Option<String>,
 }
 
 impl Population {
@@ -91,6 +94,7 @@ impl Population {
             || self.modules.is_some()
             || self.module_overrides.is_some()
             || self.claims
+            || self.dirt.is_some()
     }
 
     /// Lets the given values take precedence over the settings.
@@ -109,6 +113,9 @@ impl Population {
         }
         if let Some(overrides) = self.module_overrides {
             settings.module_overrides = overrides;
+        }
+        if let Some(dirt) = self.dirt {
+            settings.dirt = dirt;
         }
     }
 }
@@ -158,6 +165,7 @@ pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<M
         source_id: super::etl::source_id(config, super::etl::SYNTHETIC),
         modules: given(&settings.modules),
         module_overrides: given(&settings.module_overrides),
+        dirt: Some(settings.dirt.as_str()).filter(|name| !name.is_empty()).map(Rates::open).transpose()?,
         output: output_folder.to_owned(),
         threads: config.threads(),
     };

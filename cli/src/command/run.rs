@@ -15,6 +15,7 @@ use validator::{Report, Written};
 
 use super::etl::Mapping;
 use super::generate::Population;
+use super::validate::Truth;
 use crate::call::{Outcome, Run, open_lake};
 use crate::config::Config;
 use crate::global::{Format, Global};
@@ -77,17 +78,19 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
     let mut stages = Stages::default();
 
     let lake = open_lake(&config).await?;
-    let (sources, source_id, oracle) = if real_input {
-        (arguments.fhir, super::etl::source_id(&config, super::etl::FHIR), None)
+    let (sources, source_id, truth) = if real_input {
+        (arguments.fhir, super::etl::source_id(&config, super::etl::FHIR), Truth::default())
     } else {
         let folder = generate(&config)?;
         config.etl.complete = true;
         stages.done("generate");
         let source = folder.join("fhir").display().to_string();
-        (vec![source], super::etl::source_id(&config, super::etl::SYNTHETIC), Some(folder.join("omop")))
+        let truth = Truth { rows: Some(folder.join("omop")), manifests: Some(folder) };
+        (vec![source], super::etl::source_id(&config, super::etl::SYNTHETIC), truth)
     };
     // Rows that were forced elsewhere, or not made, are not those that the generator means.
-    let oracle = oracle.filter(|_| !config.etl.no_omop && config.etl.omop_table.is_empty());
+    let is_usual = !config.etl.no_omop && config.etl.omop_table.is_empty();
+    let truth = if is_usual { truth } else { Truth::default() };
     let input = super::etl::Input::Resources(sources);
     let mapped = super::etl::map(&lake, &config, &run, input, source_id.clone()).await?;
     stages.done("etl");
@@ -96,7 +99,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
     stages.done("sql");
     let folder = super::validate::report_folder(&config, &run);
     let (report, written) =
-        super::validate::validate(&lake, &config, &run, source_id, oracle, project.checks(), &folder).await?;
+        super::validate::validate(&lake, &config, &run, source_id, truth, project.checks(), &folder).await?;
     stages.done("validate");
 
     let tables = row_counts(&lake).await?;

@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Folder with the expected OMOP rows of the generator, <output>/omop, to compare row by row
     #[arg(long, value_name = "DIR")]
     oracle: Option<PathBuf>,
+    /// Folder with the generator's manifest.json, <output>, that tells what must become of the resources of the run
+    #[arg(long, value_name = "DIR")]
+    manifests: Option<PathBuf>,
     /// Source whose rows are judged against the oracle [default: synthetic]
     #[arg(long, value_name = "NAME")]
     source_id: Option<String>,
@@ -39,14 +42,22 @@ pub async fn run(global: &Global, config: Config, arguments: Arguments) -> Resul
     }
     let source_id = arguments.source_id.unwrap_or_else(|| super::etl::source_id(&config, super::etl::SYNTHETIC));
     let folder = arguments.report.unwrap_or_else(|| report_folder(&config, &run));
+    let truth = Truth { rows: arguments.oracle, manifests: arguments.manifests };
     let (report, written) =
-        validate(&lake, &config, &run, source_id, arguments.oracle, config.project()?.checks(), &folder).await?;
+        validate(&lake, &config, &run, source_id, truth, config.project()?.checks(), &folder).await?;
     if global.format == Format::Json {
         output::print_json(&report)?;
     } else {
         output::print(&summary(&report, &written))?;
     }
     Ok(if report.failed() > 0 { Outcome::Findings } else { Outcome::Done })
+}
+
+/// Folders where the generator says what it meant: the expected rows, and the manifests.
+#[derive(Default)]
+pub struct Truth {
+    pub rows: Option<PathBuf>,
+    pub manifests: Option<PathBuf>,
 }
 
 /// Where the report of a run goes by default.
@@ -60,7 +71,7 @@ pub async fn validate(
     config: &Config,
     run: &Run,
     source_id: String,
-    oracle: Option<PathBuf>,
+    truth: Truth,
     model_checks: Vec<Check>,
     folder: &Path,
 ) -> Result<(Report, Written)> {
@@ -69,7 +80,8 @@ pub async fn validate(
         started_at: run.started_at,
         source_id,
         policy: super::etl::policy(config),
-        oracle,
+        oracle: truth.rows,
+        manifests: truth.manifests,
         model_checks,
         threads: config.threads(),
     };

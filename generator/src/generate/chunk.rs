@@ -6,6 +6,8 @@ use arrow::array::ArrayRef;
 use model::omop::Table;
 
 use super::add;
+use crate::account::Account;
+use crate::dirt::stain;
 use crate::engine::{Unanswered, simulate};
 use crate::moment::{Moment, birthday_months, midnight};
 use crate::sink::fhir::{FhirSink, Lines};
@@ -25,6 +27,8 @@ pub struct Chunk {
     pub unanswered: BTreeMap<Unanswered, u64>,
     /// Patients dead at the end date.
     pub deceased: u64,
+    /// What the mapping must do.
+    pub account: Account,
 }
 
 impl Chunk {
@@ -37,16 +41,20 @@ impl Chunk {
         let mut deceased = 0;
         let from = history_start(&world.options);
         for index in patients {
-            let life = simulate(world, index)?;
-            let selection = life.record.select(from);
+            let mut life = simulate(world, index)?;
+            let selection = life.record.select(from, world.options.notes);
+            if let Some(rates) = &world.options.dirt {
+                stain(world, rates, &mut life.record, &selection);
+            }
             fhir.write(&life.record, &selection);
             omop.write(&life.record, &selection);
             deceased += u64::from(life.record.patient.death.is_some());
             add(&mut enforced, life.enforced);
             add(&mut unanswered, life.unanswered);
         }
-        let (lines, tables) = (fhir.lines, omop.builders.finish());
-        Ok(Chunk { lines, tables, enforced, unanswered, deceased })
+        let (lines, tables, mut account) = (fhir.lines, omop.builders.finish(), omop.account);
+        (0..lines.deleted_count).for_each(|_| account.exclude("Bundle", "bundle_opened"));
+        Ok(Chunk { lines, tables, enforced, unanswered, deceased, account })
     }
 
     /// Makes clinics, hospitals and doctors, which all patients share.
@@ -55,8 +63,8 @@ impl Chunk {
         let mut omop = OmopSink::new(world, concepts);
         fhir.write_facilities();
         omop.write_facilities();
-        let (lines, tables) = (fhir.lines, omop.builders.finish());
-        Chunk { lines, tables, enforced: BTreeMap::new(), unanswered: BTreeMap::new(), deceased: 0 }
+        let (lines, tables, account) = (fhir.lines, omop.builders.finish(), omop.account);
+        Chunk { lines, tables, enforced: BTreeMap::new(), unanswered: BTreeMap::new(), deceased: 0, account }
     }
 }
 

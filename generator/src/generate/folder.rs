@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use super::add;
 use super::chunk::Chunk;
 use crate::Error;
+use crate::account::Account;
 use crate::engine::Unanswered;
 use crate::manifest::Manifest;
 use crate::output::{NdjsonFile, ParquetFile};
@@ -25,6 +26,8 @@ pub struct Folder {
     enforced: BTreeMap<String, u64>,
     unanswered: BTreeMap<Unanswered, u64>,
     deceased: u64,
+    account: Account,
+    deleted: Option<NdjsonFile>,
 }
 
 impl Folder {
@@ -68,7 +71,17 @@ impl Folder {
             omop.insert(table.name, ParquetFile::create(file, table)?);
         }
         let (enforced, unanswered) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Folder { path, suffix, fhir, omop, enforced, unanswered, deceased: 0 })
+        Ok(Folder {
+            path,
+            suffix,
+            fhir,
+            omop,
+            enforced,
+            unanswered,
+            deceased: 0,
+            account: Account::default(),
+            deleted: None,
+        })
     }
 
     /// Writes a piece of the population.
@@ -76,6 +89,14 @@ impl Folder {
         for (index, file) in self.fhir.iter_mut().enumerate() {
             let Some(file) = file else { continue };
             file.write(&chunk.lines.bytes[index], chunk.lines.counts[index])?;
+        }
+        if chunk.lines.deleted_count > 0 {
+            if self.deleted.is_none() {
+                self.deleted = Some(NdjsonFile::create(self.path.join(&self.deleted_name()))?);
+            }
+            if let Some(file) = &mut self.deleted {
+                file.write(&chunk.lines.deleted, chunk.lines.deleted_count)?;
+            }
         }
         for (table, columns) in chunk.tables {
             let batch =
@@ -87,11 +108,18 @@ impl Folder {
         add(&mut self.enforced, chunk.enforced);
         add(&mut self.unanswered, chunk.unanswered);
         self.deceased += chunk.deceased;
+        self.account.merge(chunk.account);
         Ok(())
+    }
+
+    /// Where it stands what the source deleted, as in a bulk export: a file of Bundles.
+    fn deleted_name(&self) -> String {
+        format!("fhir/deleted{}.ndjson", self.suffix)
     }
 
     /// Closes the files and writes the manifest.
     pub fn finish(self, world: &World, patients: u64) -> Result<Manifest, Error> {
+        let deleted_name = self.deleted_name();
         let mut manifest = Manifest {
             generator: concat!("synthetic-healthlake generator ", env!("CARGO_PKG_VERSION")).into(),
             options: world.options.clone(),
@@ -100,10 +128,14 @@ impl Folder {
             resources: BTreeMap::new(),
             rows: BTreeMap::new(),
             files: BTreeMap::new(),
+            account: self.account,
             enforced: self.enforced,
             unanswered: self.unanswered.iter().map(|(asked, count)| (asked.describe(&world.library), *count)).collect(),
             modules: world.library.hashes.iter().map(|(path, hash)| (path.clone(), format!("{hash:016x}"))).collect(),
         };
+        if let Some(file) = self.deleted {
+            manifest.files.insert(deleted_name, file.finish()?);
+        }
         for (name, file) in TYPES.iter().zip(self.fhir) {
             let Some(file) = file else { continue };
             manifest.resources.insert((*name).into(), file.count);

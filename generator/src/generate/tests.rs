@@ -1,8 +1,11 @@
+mod dirt;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -47,6 +50,16 @@ fn keys(folder: &Path, table_name: &str, column: &str) -> Vec<i64> {
             let column = batch.column_by_name(column).unwrap();
             let column: &Int64Array = column.as_primitive();
             column.iter().flatten().collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn numbers(folder: &Path, table_name: &str, column: &str) -> Vec<i64> {
+    let batches = table(folder, table_name);
+    let columns = batches.iter().map(|batch| batch.column_by_name(column).unwrap());
+    columns
+        .flat_map(|column| {
+            column.as_primitive::<Int32Type>().values().iter().map(|id| i64::from(*id)).collect::<Vec<_>>()
         })
         .collect()
 }

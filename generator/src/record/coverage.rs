@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use super::Record;
 use crate::module::EncounterClass;
+use crate::moment::date;
 
 /// Insurance of a span of time.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,5 +114,10 @@ impl Record {
     pub fn coverage_on(&self, day: NaiveDate) -> Option<u32> {
         let place = self.coverages.iter().position(|coverage| coverage.from <= day && day <= coverage.to)?;
         Some(place as u32)
+    }
+
+    /// The coverage that pays for a visit.
+    pub fn coverage_of(&self, encounter: u32) -> Option<u32> {
+        self.coverage_on(date(self.encounters[encounter as usize].start))
     }
 }

@@ -1,7 +1,7 @@
 //! The part of a record that is written, so that every reference in it resolves.
 
 use super::Record;
-use crate::moment::{Moment, date, midnight};
+use crate::moment::{Moment, midnight};
 
 /// Which entries of a [`Record`] are written.
 #[derive(Debug, Default)]
@@ -28,23 +28,57 @@ pub struct Selection {
     pub administrations: Vec<u32>,
     /// Devices.
     pub devices: Vec<u32>,
+    /// Devices of which it is told since when they are used.
+    pub device_uses: Vec<u32>,
     /// Supplies handed out.
     pub supplies: Vec<u32>,
     /// Imaging studies.
     pub imaging_studies: Vec<u32>,
     /// Insurance.
     pub coverages: Vec<u32>,
-    /// Visits that an insurance pays for, with the insurance.
-    pub claims: Vec<(u32, u32)>,
+    /// Visits for which an insurance is asked to pay.
+    pub claims: Vec<u32>,
+    /// Visits for which an insurance says what it pays.
+    pub benefits: Vec<u32>,
+    /// Visits of which a note is written.
+    pub notes: Vec<u32>,
+}
+
+impl Selection {
+    /// The patient and the entries, by resource type.
+    pub fn by_type(&self) -> [(&'static str, &[u32]); 19] {
+        [
+            ("Patient", &[0]),
+            ("Encounter", &self.encounters),
+            ("Condition", &self.conditions),
+            ("Observation", &self.observations),
+            ("Procedure", &self.procedures),
+            ("MedicationRequest", &self.medications),
+            ("Immunization", &self.immunizations),
+            ("AllergyIntolerance", &self.allergies),
+            ("DiagnosticReport", &self.reports),
+            ("CarePlan", &self.care_plans),
+            ("MedicationAdministration", &self.administrations),
+            ("Device", &self.devices),
+            ("DeviceUseStatement", &self.device_uses),
+            ("SupplyDelivery", &self.supplies),
+            ("ImagingStudy", &self.imaging_studies),
+            ("Coverage", &self.coverages),
+            ("Claim", &self.claims),
+            ("ExplanationOfBenefit", &self.benefits),
+            ("DocumentReference", &self.notes),
+        ]
+    }
 }
 
 impl Record {
     /// Chooses what is written when history begins at `from`.
     ///
     /// An event is written when it happens inside the window; what lasts (conditions, medications, care plans, devices)
-    /// also when it is still active then; allergies always. An encounter is written when it begins inside the window or when something written
-    /// refers to it, so that every reference resolves. A report follows its results.
-    pub fn select(&self, from: Moment) -> Selection {
+    /// also when it is still active then; allergies always. An encounter is written when it begins inside the window or
+    /// when something written refers to it, so that every reference resolves. A report follows its results, a note its
+    /// visit where notes are wanted.
+    pub fn select(&self, from: Moment, with_notes: bool) -> Selection {
         let pick = |keep: &dyn Fn(usize) -> bool, count: usize| -> Vec<u32> {
             (0..count).filter(|index| keep(*index)).map(|index| index as u32).collect()
         };
@@ -87,8 +121,12 @@ impl Record {
             supplies: pick(&|index| self.supplies[index].time >= from, self.supplies.len()),
             imaging_studies: pick(&|index| self.imaging_studies[index].time >= from, self.imaging_studies.len()),
             coverages: pick(&|index| midnight(self.coverages[index].to) >= from, self.coverages.len()),
+            device_uses: Vec::new(),
             claims: Vec::new(),
+            benefits: Vec::new(),
+            notes: Vec::new(),
         };
+        selection.device_uses.clone_from(&selection.devices);
         let at = |index: &u32| *index as usize;
         selection
             .conditions
@@ -115,11 +153,14 @@ impl Record {
         selection.administrations.iter().for_each(|index| refer(self.administrations[at(index)].encounter));
         selection.imaging_studies.iter().for_each(|index| refer(self.imaging_studies[at(index)].encounter));
         selection.encounters = pick(&|index| encounters[index], self.encounters.len());
-        let covered = |index: &u32| {
-            let coverage = self.coverage_on(date(self.encounters[at(index)].start))?;
-            selection.coverages.binary_search(&coverage).is_ok().then_some((*index, coverage))
+        let is_covered = |index: &u32| {
+            self.coverage_of(*index).is_some_and(|coverage| selection.coverages.binary_search(&coverage).is_ok())
         };
-        selection.claims = selection.encounters.iter().filter_map(covered).collect();
+        selection.claims = selection.encounters.iter().copied().filter(is_covered).collect();
+        selection.benefits.clone_from(&selection.claims);
+        if with_notes {
+            selection.notes.clone_from(&selection.encounters);
+        }
         selection
     }
 }

@@ -4,6 +4,7 @@ mod care;
 mod claim;
 mod clinical;
 mod demographic;
+mod dirty;
 mod document;
 mod imaging;
 mod product;
@@ -11,10 +12,13 @@ mod treatment;
 
 use super::Json;
 use crate::Options;
+use crate::dirt::{Blemish, Fault};
 use crate::module::{Code, EncounterClass, Id};
 use crate::moment::Moment;
 use crate::record::{Observation, ObservationValue, Record, Selection};
 use crate::world::World;
+
+pub use dirty::local_code;
 
 /// The resource types that are written, in the order of the output files.
 pub const TYPES: [&str; 22] = [
@@ -58,6 +62,10 @@ pub struct Lines {
     pub bytes: [Vec<u8>; TYPES.len()],
     /// Resources of each type.
     pub counts: [u64; TYPES.len()],
+    /// Bundles of what the source deletes.
+    pub deleted: Vec<u8>,
+    /// How many Bundles.
+    pub deleted_count: u64,
 }
 
 /// Writes resources.
@@ -65,6 +73,12 @@ pub struct Lines {
 pub struct FhirSink<'w> {
     world: &'w World,
     json: Json,
+    /// What is wrong with the resource at hand.
+    blemish: Blemish,
+    /// The version of the resource at hand, where it says so.
+    version: Option<u8>,
+    /// `Type/id` of what of this patient is deleted.
+    deletions: Vec<(&'static str, uuid::Uuid)>,
     /// What is written so far.
     pub lines: Lines,
 }
@@ -72,33 +86,44 @@ pub struct FhirSink<'w> {
 impl<'w> FhirSink<'w> {
     /// An empty sink.
     pub fn new(world: &'w World) -> FhirSink<'w> {
-        FhirSink { world, json: Json::default(), lines: Lines::default() }
+        FhirSink {
+            world,
+            json: Json::default(),
+            blemish: Blemish::None,
+            version: None,
+            deletions: Vec::new(),
+            lines: Lines::default(),
+        }
     }
 
     /// Writes the selected part of a record.
     pub fn write(&mut self, record: &Record, selection: &Selection) {
-        self.patient(record);
-        selection.encounters.iter().for_each(|index| self.encounter(record, *index));
-        selection.conditions.iter().for_each(|index| self.condition(record, *index));
-        selection.observations.iter().for_each(|index| self.observation(record, *index));
-        selection.procedures.iter().for_each(|index| self.procedure(record, *index));
-        selection.medications.iter().for_each(|index| self.medication_request(record, *index));
-        selection.immunizations.iter().for_each(|index| self.immunization(record, *index));
-        selection.allergies.iter().for_each(|index| self.allergy(record, *index));
-        selection.reports.iter().for_each(|index| self.diagnostic_report(record, selection, *index));
-        selection.care_plans.iter().for_each(|index| self.care_plan(record, *index));
-        selection.administrations.iter().for_each(|index| self.medication_administration(record, *index));
-        for index in &selection.devices {
-            self.device(record, *index);
-            self.device_use_statement(record, *index);
+        for (resource_type, indexes) in selection.by_type() {
+            for index in indexes {
+                self.versions(record, resource_type, *index, &|sink| match resource_type {
+                    "Patient" => sink.patient(record),
+                    "Encounter" => sink.encounter(record, *index),
+                    "Condition" => sink.condition(record, *index),
+                    "Observation" => sink.observation(record, *index),
+                    "Procedure" => sink.procedure(record, *index),
+                    "MedicationRequest" => sink.medication_request(record, *index),
+                    "Immunization" => sink.immunization(record, *index),
+                    "AllergyIntolerance" => sink.allergy(record, *index),
+                    "DiagnosticReport" => sink.diagnostic_report(record, selection, *index),
+                    "CarePlan" => sink.care_plan(record, *index),
+                    "MedicationAdministration" => sink.medication_administration(record, *index),
+                    "Device" => sink.device(record, *index),
+                    "DeviceUseStatement" => sink.device_use_statement(record, *index),
+                    "SupplyDelivery" => sink.supply_delivery(record, *index),
+                    "ImagingStudy" => sink.imaging_study(record, *index),
+                    "Coverage" => sink.coverage(record, *index),
+                    "Claim" => sink.claim(record, *index),
+                    "ExplanationOfBenefit" => sink.explanation_of_benefit(record, *index),
+                    _ => sink.document_reference(record, *index),
+                });
+            }
         }
-        selection.supplies.iter().for_each(|index| self.supply_delivery(record, *index));
-        selection.imaging_studies.iter().for_each(|index| self.imaging_study(record, *index));
-        selection.coverages.iter().for_each(|index| self.coverage(record, *index));
-        selection.claims.iter().for_each(|(encounter, coverage)| self.claim(record, *encounter, *coverage));
-        if self.world.options.notes {
-            selection.encounters.iter().for_each(|index| self.document_reference(record, *index));
-        }
+        self.delete(record);
     }
 
     /// Writes clinics, hospitals and doctors.
@@ -116,24 +141,47 @@ impl<'w> FhirSink<'w> {
     }
 
     fn begin(&mut self, resource_type: &str, id: uuid::Uuid, profile: &str) {
-        self.json.resource(resource_type, id);
+        self.open(resource_type, id);
         self.json.object("meta");
+        self.tell_version();
         self.json.array("profile");
         self.json.text_item(&format!("http://hl7.org/fhir/us/core/StructureDefinition/{profile}"));
         self.json.end_array();
         self.json.end();
+        self.modifier_extension();
+    }
+
+    /// Begins a resource of no profile.
+    fn begin_plain(&mut self, resource_type: &str, id: uuid::Uuid) {
+        self.open(resource_type, id);
+        if self.version.is_some() {
+            self.json.object("meta");
+            self.tell_version();
+            self.json.end();
+        }
+        self.modifier_extension();
+    }
+
+    fn open(&mut self, resource_type: &str, id: uuid::Uuid) {
+        let no_id = self.blemish == Blemish::Invalid(Fault::NoId);
+        self.json.resource(resource_type, (!no_id).then_some(id));
     }
 
     fn finish(&mut self, resource_type: &str) {
         if let Some(index) = TYPES.iter().position(|known| *known == resource_type) {
-            self.json.finish(&mut self.lines.bytes[index]);
+            let is_truncated = self.blemish == Blemish::Invalid(Fault::Truncated);
+            self.json.finish(is_truncated, &mut self.lines.bytes[index]);
             self.lines.counts[index] += 1;
         }
     }
 
     fn moment(&mut self, key: &str, record: &Record, moment: Moment) {
         let zone = record.patient.zone;
-        self.json.plain(key, |out| zone.write(moment, out));
+        match self.blemish {
+            Blemish::None => self.json.plain(key, |out| zone.write(moment, out)),
+            Blemish::Invalid(Fault::NoDate) => {}
+            blemish => self.json.plain(key, |out| dirty::write_moment(zone, moment, blemish, out)),
+        }
     }
 
     fn coding(&mut self, code: &Code) {
@@ -222,7 +270,13 @@ impl<'w> FhirSink<'w> {
     }
 
     fn subject(&mut self, key: &str, record: &Record) {
-        self.json.reference(key, "Patient", record.patient.id("Patient", 0));
+        let patient = |n| record.patient.id("Patient", n);
+        match self.blemish {
+            Blemish::Invalid(Fault::NoPatient) => {}
+            Blemish::Invalid(Fault::TextForPatient) => self.json.text(key, &format!("Patient/{}", patient(0))),
+            Blemish::Invalid(Fault::UnknownPatient) => self.json.reference(key, "Patient", patient(dirty::NOBODY)),
+            _ => self.json.reference(key, "Patient", patient(0)),
+        }
     }
 
     fn in_encounter(&mut self, record: &Record, encounter: Option<u32>) {

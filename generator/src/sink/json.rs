@@ -10,19 +10,31 @@ pub struct Json {
 
 impl Json {
     /// Starts a resource: an object with its type and id.
-    pub fn resource(&mut self, resource_type: &str, id: uuid::Uuid) {
+    pub fn resource(&mut self, resource_type: &str, id: Option<uuid::Uuid>) {
         self.out.clear();
         self.out.extend_from_slice(b"{\"resourceType\":\"");
         self.out.extend_from_slice(resource_type.as_bytes());
-        self.out.extend_from_slice(b"\",\"id\":\"");
-        self.uuid(id);
         self.out.push(b'"');
+        if let Some(id) = id {
+            self.out.extend_from_slice(b",\"id\":\"");
+            self.uuid(id);
+            self.out.push(b'"');
+        }
         self.first = false;
     }
 
-    /// Ends the resource and its line, and hands it to `out`.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
-        self.out.extend_from_slice(b"}\n");
+    /// Ends the resource and its line, or cuts it in the middle, and hands it to `out`.
+    pub fn finish(&mut self, is_truncated: bool, out: &mut Vec<u8>) {
+        if is_truncated {
+            let mut middle = self.out.len() / 2;
+            while self.out[middle] & 0b1100_0000 == 0b1000_0000 {
+                middle -= 1;
+            }
+            self.out.truncate(middle);
+        } else {
+            self.out.push(b'}');
+        }
+        self.out.push(b'\n');
         out.extend_from_slice(&self.out);
     }
 
@@ -182,7 +194,7 @@ mod tests {
     #[test]
     fn everything_is_valid_json() {
         let mut json = Json::default();
-        json.resource("Test", uuid::Uuid::nil());
+        json.resource("Test", Some(uuid::Uuid::nil()));
         json.text("text", "a \"quoted\" \\ line\n\u{1} ü");
         json.array("empty");
         json.end_array();
@@ -198,7 +210,7 @@ mod tests {
         json.end();
         json.flag("flag", true);
         let mut out = Vec::new();
-        json.finish(&mut out);
+        json.finish(false, &mut out);
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["text"], "a \"quoted\" \\ line\n\u{1} ü");
         assert_eq!(value["items"][1]["whole"], 120);

@@ -7,14 +7,19 @@ mod demographic;
 mod document;
 mod era;
 mod event;
+mod fate;
 
 use chrono::NaiveDate;
+use model::fhir::Precision;
 use model::omop::key::omop_key;
 use model::omop::{Builders, Row};
 use uuid::Uuid;
 
 pub use concept::Concepts;
+use fate::Fate;
 
+use crate::account::Account;
+use crate::dirt::{Blemish, first_day};
 use crate::moment::Moment;
 use crate::record::{Record, Selection};
 use crate::world::World;
@@ -24,23 +29,31 @@ use crate::world::World;
 pub struct OmopSink<'w> {
     world: &'w World,
     concepts: &'w Concepts,
+    /// What is wrong with the resource at hand.
+    blemish: Blemish,
+    row_count: u64,
     /// What is collected so far.
     pub builders: Builders,
+    /// What the mapping must do with the resources so far.
+    pub account: Account,
 }
 
 /// The span of one person's event dates, the conditions recorded, and what the person was exposed to.
 #[derive(Clone, Debug, Default)]
 struct Observed {
     span: Option<(NaiveDate, NaiveDate)>,
+    last_visit: Option<NaiveDate>,
     conditions: Vec<era::Recorded>,
     ingredients: Vec<era::Recorded>,
 }
 
-/// A moment as the CDM wants it: the day as written, the time in UTC.
+/// A moment as the CDM wants it: the day as written, the time in UTC where both are known.
 #[derive(Clone, Copy)]
 struct When {
     date: NaiveDate,
-    datetime: chrono::NaiveDateTime,
+    datetime: Option<chrono::NaiveDateTime>,
+    /// Only the year or the month is known.
+    is_partial: bool,
 }
 
 impl Observed {
@@ -53,32 +66,54 @@ impl Observed {
 impl<'w> OmopSink<'w> {
     /// An empty sink.
     pub fn new(world: &'w World, concepts: &'w Concepts) -> OmopSink<'w> {
-        OmopSink { world, concepts, builders: Builders::default() }
+        OmopSink {
+            world,
+            concepts,
+            blemish: Blemish::None,
+            row_count: 0,
+            builders: Builders::default(),
+            account: Account::default(),
+        }
     }
 
     /// Collects the rows of the selected part of a record.
     pub fn write(&mut self, record: &Record, selection: &Selection) {
         let mut observed = Observed::default();
         self.visits(record, selection, &mut observed);
-        selection.conditions.iter().for_each(|index| self.condition(record, *index, &mut observed));
-        selection.observations.iter().for_each(|index| self.observation(record, *index, &mut observed));
-        selection.procedures.iter().for_each(|index| self.procedure(record, *index, &mut observed));
-        selection.medications.iter().for_each(|index| self.medication(record, *index, &mut observed));
-        selection.immunizations.iter().for_each(|index| self.immunization(record, *index, &mut observed));
-        selection.allergies.iter().for_each(|index| self.allergy(record, *index, &mut observed));
-        selection.administrations.iter().for_each(|index| self.administration(record, *index, &mut observed));
-        selection.devices.iter().for_each(|index| self.device(record, *index, &mut observed));
-        selection.coverages.iter().for_each(|index| self.coverage(record, *index));
-        selection.claims.iter().for_each(|(encounter, coverage)| self.claim(record, *encounter, *coverage));
-        if self.world.options.notes {
-            selection.encounters.iter().for_each(|index| self.note(record, *index));
+        for (resource_type, indexes) in selection.by_type() {
+            for index in indexes {
+                let rows = match resource_type {
+                    "Condition" => Self::condition,
+                    "Observation" => Self::observation,
+                    "Procedure" => Self::procedure,
+                    "MedicationRequest" => Self::medication,
+                    "Immunization" => Self::immunization,
+                    "AllergyIntolerance" => Self::allergy,
+                    "MedicationAdministration" => Self::administration,
+                    "DeviceUseStatement" => Self::device,
+                    "Coverage" => Self::coverage,
+                    "Claim" => Self::claim,
+                    "ExplanationOfBenefit" => Self::benefit,
+                    "DocumentReference" => Self::note,
+                    // Visits come before, and the person after what was observed.
+                    "Encounter" | "Patient" => continue,
+                    _ => {
+                        if self.takes(record, resource_type, *index) {
+                            self.account.exclude(resource_type, fate::reason_alone(resource_type));
+                        }
+                        continue;
+                    }
+                };
+                self.judge(record, resource_type, *index, &mut observed, rows);
+            }
         }
-        self.person(record, selection, &mut observed);
+        self.person(record, &mut observed);
         self.eras(record, observed);
     }
 
     fn add<'a>(&mut self, row: impl Into<Row<'a>>) {
         self.builders.append(&row.into());
+        self.row_count += 1;
     }
 
     fn key(&self, resource_type: &str, id: Uuid, table: &str, part: &str) -> i64 {
@@ -90,7 +125,11 @@ impl<'w> OmopSink<'w> {
     }
 
     fn visit_id(&self, record: &Record, encounter: Option<u32>) -> Option<i64> {
-        let id = record.patient.id("Encounter", u64::from(encounter?));
+        let encounter = encounter?;
+        if fate::of(record.blemishes.of("Encounter", encounter)) != Fate::Mapped {
+            return None;
+        }
+        let id = record.patient.id("Encounter", u64::from(encounter));
         Some(self.key("Encounter", id, "visit_occurrence", ""))
     }
 
@@ -109,6 +148,17 @@ impl<'w> OmopSink<'w> {
     }
 
     fn when(&self, record: &Record, moment: Moment) -> When {
-        When { date: crate::moment::date(moment), datetime: record.patient.zone.utc(moment) }
+        let zone = record.patient.zone;
+        let (date, utc) = (crate::moment::date(moment), zone.utc(moment));
+        match self.blemish {
+            Blemish::PartialDate(precision) => {
+                When { date: first_day(date, precision), datetime: None, is_partial: precision < Precision::Day }
+            }
+            Blemish::OtherZone(minutes) => {
+                When { date: zone.elsewhere(moment, minutes).date(), datetime: Some(utc), is_partial: false }
+            }
+            Blemish::NoZone => When { date, datetime: None, is_partial: false },
+            _ => When { date, datetime: Some(utc), is_partial: false },
+        }
     }
 }

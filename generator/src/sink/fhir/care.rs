@@ -59,14 +59,14 @@ impl FhirSink<'_> {
     pub(super) fn medication_administration(&mut self, record: &Record, index: u32) {
         let given = &record.administrations[index as usize];
         let id = record.patient.id("MedicationAdministration", u64::from(index));
-        self.json.resource("MedicationAdministration", id);
-        self.json.text("status", "completed");
+        self.begin_plain("MedicationAdministration", id);
+        self.status("completed");
         if let Some(encounter) = given.encounter {
             let is_stay = class_code(record.encounters[encounter as usize].class).0 == "IMP";
             let (code, display) = if is_stay { ("inpatient", "Inpatient") } else { ("outpatient", "Outpatient") };
             self.fixed("category", "http://terminology.hl7.org/CodeSystem/medication-admin-category", code, display);
         }
-        self.concept("medicationCodeableConcept", given.codes);
+        self.code("medicationCodeableConcept", given.codes);
         self.subject("subject", record);
         if let Some(encounter) = given.encounter {
             self.json.reference("context", "Encounter", record.patient.id("Encounter", u64::from(encounter)));

@@ -28,7 +28,7 @@ impl FhirSink<'_> {
         let coverage = &record.coverages[index as usize];
         let (name, code) = coverage.payer.describe();
         self.begin("Coverage", record.patient.id("Coverage", u64::from(index)), "us-core-coverage");
-        self.json.text("status", "active");
+        self.status("active");
         self.fixed("type", "https://nahdo.org/sopt", code, name);
         self.json.text("subscriberId", &record.patient.subscriber_id());
         self.subject("beneficiary", record);
@@ -49,20 +49,26 @@ impl FhirSink<'_> {
         self.finish("Coverage");
     }
 
-    /// What is asked for a visit, and what is paid.
-    pub(super) fn claim(&mut self, record: &Record, encounter: u32, coverage: u32) {
-        let payer = record.coverages[coverage as usize].payer;
-        let amounts = Amounts::of(record, encounter, payer);
-        self.json.resource("Claim", record.patient.id("Claim", u64::from(encounter)));
+    /// What is asked for a visit.
+    pub(super) fn claim(&mut self, record: &Record, encounter: u32) {
+        let Some(coverage) = record.coverage_of(encounter) else { return };
+        let amounts = Amounts::of(record, encounter, record.coverages[coverage as usize].payer);
+        self.begin_plain("Claim", record.patient.id("Claim", u64::from(encounter)));
         self.head(record, encounter);
         self.fixed("priority", "http://terminology.hl7.org/CodeSystem/processpriority", "normal", "Normal");
         self.insurance(record, coverage, true);
         self.item(record, encounter);
         self.money("total", amounts.charge);
         self.finish("Claim");
+    }
 
+    /// What is paid for a visit.
+    pub(super) fn explanation_of_benefit(&mut self, record: &Record, encounter: u32) {
+        let Some(coverage) = record.coverage_of(encounter) else { return };
+        let payer = record.coverages[coverage as usize].payer;
+        let amounts = Amounts::of(record, encounter, payer);
         let id = record.patient.id("ExplanationOfBenefit", u64::from(encounter));
-        self.json.resource("ExplanationOfBenefit", id);
+        self.begin_plain("ExplanationOfBenefit", id);
         self.head(record, encounter);
         self.json.reference("insurer", "Organization", self.payer_id(payer));
         self.json.reference("claim", "Claim", record.patient.id("Claim", u64::from(encounter)));
@@ -92,7 +98,7 @@ impl FhirSink<'_> {
     /// What claim and answer share: what for whom, when, and by whom.
     fn head(&mut self, record: &Record, index: u32) {
         let encounter = &record.encounters[index as usize];
-        self.json.text("status", "active");
+        self.status("active");
         // The hospitals are the odd ones.
         let (code, display) = if encounter.organization % 2 == 1 {
             ("institutional", "Institutional")

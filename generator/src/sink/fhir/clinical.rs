@@ -1,6 +1,8 @@
 //! Encounter, Condition, Observation, Procedure.
 
 use super::{FhirSink, class_code, interpretation};
+use crate::dirt::{Blemish, Fault};
+use crate::moment::HOUR;
 use crate::record::{Observation, ObservationValue, Record};
 
 pub(super) const UCUM: &str = "http://unitsofmeasure.org";
@@ -10,7 +12,7 @@ impl FhirSink<'_> {
         let world = self.world;
         let encounter = &record.encounters[index as usize];
         self.begin("Encounter", record.patient.id("Encounter", u64::from(index)), "us-core-encounter");
-        self.json.text("status", "finished");
+        self.status("finished");
         let (code, display) = class_code(encounter.class);
         self.json.object("class");
         self.json.text("system", "http://terminology.hl7.org/CodeSystem/v3-ActCode");
@@ -33,7 +35,8 @@ impl FhirSink<'_> {
         self.json.end_array();
         self.json.object("period");
         self.moment("start", record, encounter.start);
-        self.moment("end", record, encounter.end);
+        let is_turned = self.blemish == Blemish::Invalid(Fault::EndBeforeStart);
+        self.moment("end", record, if is_turned { encounter.start - HOUR } else { encounter.end });
         self.json.end();
         self.reason_code(encounter.reason);
         if let Some(discharge) = encounter.discharge {
@@ -62,12 +65,11 @@ impl FhirSink<'_> {
         self.begin("Condition", record.patient.id("Condition", u64::from(index)), profile);
         let status = if condition.abatement.is_some() { "resolved" } else { "active" };
         self.fixed("clinicalStatus", "http://terminology.hl7.org/CodeSystem/condition-clinical", status, "");
-        let verification = "http://terminology.hl7.org/CodeSystem/condition-ver-status";
-        self.fixed("verificationStatus", verification, "confirmed", "");
+        self.verification_status("http://terminology.hl7.org/CodeSystem/condition-ver-status");
         self.json.array("category");
         self.fixed_item("http://terminology.hl7.org/CodeSystem/condition-category", category, display);
         self.json.end_array();
-        self.concept("code", condition.codes);
+        self.code("code", condition.codes);
         self.subject("subject", record);
         self.in_encounter(record, condition.encounter);
         self.moment("onsetDateTime", record, condition.onset);
@@ -89,12 +91,12 @@ impl FhirSink<'_> {
             _ => "us-core-simple-observation",
         };
         self.begin("Observation", record.patient.id("Observation", u64::from(index)), profile);
-        self.json.text("status", "final");
+        self.status("final");
         self.json.array("category");
         let categories = "http://terminology.hl7.org/CodeSystem/observation-category";
         self.fixed_item(categories, &observation.category, "");
         self.json.end_array();
-        self.concept("code", observation.codes);
+        self.code("code", observation.codes);
         self.subject("subject", record);
         self.in_encounter(record, observation.encounter);
         self.moment("effectiveDateTime", record, observation.time);
@@ -104,7 +106,7 @@ impl FhirSink<'_> {
             self.json.reference_item("Practitioner", practitioner);
             self.json.end_array();
         }
-        self.value(&observation.value);
+        self.value(&self.blemish.value(self.world, &observation.value));
         if let Some((code, display)) = interpretation(observation) {
             self.json.array("interpretation");
             self.fixed_item("http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", code, display);
@@ -154,8 +156,8 @@ impl FhirSink<'_> {
     pub(super) fn procedure(&mut self, record: &Record, index: u32) {
         let procedure = &record.procedures[index as usize];
         self.begin("Procedure", record.patient.id("Procedure", u64::from(index)), "us-core-procedure");
-        self.json.text("status", "completed");
-        self.concept("code", procedure.codes);
+        self.status("completed");
+        self.code("code", procedure.codes);
         self.subject("subject", record);
         self.in_encounter(record, procedure.encounter);
         match procedure.end {

@@ -1,7 +1,10 @@
 //! Patient, Practitioner, Organization, Location.
 
+use model::fhir::Precision;
+
 use super::FhirSink;
-use crate::moment::write_date;
+use super::dirty::{REPLACED, write_part};
+use crate::dirt::Blemish;
 use crate::record::Record;
 
 const CDC_RACE: &str = "urn:oid:2.16.840.1.113883.6.238";
@@ -9,9 +12,19 @@ const US_CORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/";
 
 impl FhirSink<'_> {
     pub(super) fn patient(&mut self, record: &Record) {
+        let is_merged = self.blemish == Blemish::MergedPatient;
+        self.patient_record(record, is_merged.then_some(false));
+        if is_merged {
+            self.patient_record(record, Some(true));
+        }
+    }
+
+    /// One record of the patient; where there are two, whether it is the one that was replaced.
+    fn patient_record(&mut self, record: &Record, is_replaced: Option<bool>) {
         let world = self.world;
         let patient = &record.patient;
-        self.begin("Patient", patient.id("Patient", 0), "us-core-patient");
+        let number = if is_replaced == Some(true) { REPLACED } else { 0 };
+        self.begin("Patient", patient.id("Patient", number), "us-core-patient");
         self.json.array("extension");
         self.race(record);
         self.ethnicity(patient.hispanic);
@@ -24,11 +37,19 @@ impl FhirSink<'_> {
         self.identifier("MR", "Medical record number", "urn:synthetic-healthlake:mrn", &patient.mrn);
         self.identifier("SS", "Social Security number", "http://hl7.org/fhir/sid/us-ssn", &patient.ssn);
         self.json.end_array();
-        self.name(&patient.family, &[&patient.given[0], &patient.given[1]]);
+        if let Some(is_replaced) = is_replaced {
+            self.link(record, is_replaced);
+        }
+        self.names(record);
         self.telecom(&patient.phone, "home");
         self.json.text("gender", if patient.female { "female" } else { "male" });
         let birth = patient.birth;
-        self.json.plain("birthDate", |out| write_date(birth, out));
+        // Of a patient only the birth may be known in part.
+        let precision = match std::mem::take(&mut self.blemish) {
+            Blemish::PartialDate(precision) => precision,
+            _ => Precision::Day,
+        };
+        self.json.plain("birthDate", |out| write_part(birth, precision, out));
         if let Some(death) = patient.death {
             self.moment("deceasedDateTime", record, death);
         }
@@ -123,16 +144,20 @@ impl FhirSink<'_> {
         self.json.end();
     }
 
-    fn name(&mut self, family: &str, given: &[&String]) {
+    pub(super) fn name(&mut self, family: &str, given: &[&String]) {
         self.json.array("name");
+        self.name_item("official", family, given);
+        self.json.end_array();
+    }
+
+    pub(super) fn name_item(&mut self, used: &str, family: &str, given: &[&String]) {
         self.json.item();
-        self.json.text("use", "official");
+        self.json.text("use", used);
         self.json.text("family", family);
         self.json.array("given");
         given.iter().for_each(|name| self.json.text_item(name));
         self.json.end_array();
         self.json.end();
-        self.json.end_array();
     }
 
     fn telecom(&mut self, phone: &str, used: &str) {

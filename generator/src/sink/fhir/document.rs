@@ -9,7 +9,7 @@ impl FhirSink<'_> {
         let encounter = &record.encounters[index as usize];
         let id = record.patient.id("DocumentReference", u64::from(index));
         self.begin("DocumentReference", id, "us-core-documentreference");
-        self.json.text("status", "current");
+        self.status("current");
         let kind = note::kind(encounter.class);
         self.fixed("type", &kind.system, &kind.code, &kind.display);
         self.json.array("category");

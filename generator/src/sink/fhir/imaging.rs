@@ -8,7 +8,7 @@ impl FhirSink<'_> {
     pub(super) fn imaging_study(&mut self, record: &Record, index: u32) {
         let study = &record.imaging_studies[index as usize];
         let id = record.patient.id("ImagingStudy", u64::from(index));
-        self.json.resource("ImagingStudy", id);
+        self.begin_plain("ImagingStudy", id);
         self.json.array("identifier");
         self.json.item();
         self.json.text("use", "official");

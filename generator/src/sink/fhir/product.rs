@@ -39,8 +39,8 @@ impl FhirSink<'_> {
     pub(super) fn device_use_statement(&mut self, record: &Record, index: u32) {
         let device = &record.devices[index as usize];
         let id = record.patient.id("DeviceUseStatement", u64::from(index));
-        self.json.resource("DeviceUseStatement", id);
-        self.json.text("status", if device.end.is_some() { "completed" } else { "active" });
+        self.begin_plain("DeviceUseStatement", id);
+        self.status(if device.end.is_some() { "completed" } else { "active" });
         self.subject("subject", record);
         self.json.object("timingPeriod");
         self.moment("start", record, device.start);
@@ -58,7 +58,7 @@ impl FhirSink<'_> {
 
     pub(super) fn supply_delivery(&mut self, record: &Record, index: u32) {
         let supply = &record.supplies[index as usize];
-        self.json.resource("SupplyDelivery", record.patient.id("SupplyDelivery", u64::from(index)));
+        self.begin_plain("SupplyDelivery", record.patient.id("SupplyDelivery", u64::from(index)));
         self.json.text("status", "completed");
         self.subject("patient", record);
         self.fixed("type", "http://terminology.hl7.org/CodeSystem/supply-item-type", "device", "Device");

@@ -85,7 +85,7 @@ fn written(resource_type: &str) -> (Vec<Value>, Record) {
     let world = World::new(&options, &built_in()).unwrap();
     let record = record(&world);
     let mut sink = FhirSink::new(&world);
-    sink.write(&record, &record.select(Moment::MIN));
+    sink.write(&record, &record.select(Moment::MIN, true));
     let place = TYPES.iter().position(|known| *known == resource_type).unwrap();
     let text = String::from_utf8(std::mem::take(&mut sink.lines.bytes[place])).unwrap();
     (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), record)

@@ -10,9 +10,9 @@ impl FhirSink<'_> {
         let medication = &record.medications[index as usize];
         let id = record.patient.id("MedicationRequest", u64::from(index));
         self.begin("MedicationRequest", id, "us-core-medicationrequest");
-        self.json.text("status", if medication.end.is_some() { "completed" } else { "active" });
+        self.status(if medication.end.is_some() { "completed" } else { "active" });
         self.json.text("intent", "order");
-        self.concept("medicationCodeableConcept", medication.codes);
+        self.code("medicationCodeableConcept", medication.codes);
         self.subject("subject", record);
         self.in_encounter(record, medication.encounter);
         self.moment("authoredOn", record, medication.start);
@@ -76,8 +76,8 @@ impl FhirSink<'_> {
         let immunization = &record.immunizations[index as usize];
         let id = record.patient.id("Immunization", u64::from(index));
         self.begin("Immunization", id, "us-core-immunization");
-        self.json.text("status", "completed");
-        self.concept("vaccineCode", immunization.codes);
+        self.status("completed");
+        self.code("vaccineCode", immunization.codes);
         self.subject("patient", record);
         self.in_encounter(record, immunization.encounter);
         self.moment("occurrenceDateTime", record, immunization.time);
@@ -94,13 +94,12 @@ impl FhirSink<'_> {
         let status = if allergy.abatement.is_some() { "resolved" } else { "active" };
         let clinical = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical";
         self.fixed("clinicalStatus", clinical, status, "");
-        let verification = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification";
-        self.fixed("verificationStatus", verification, "confirmed", "");
+        self.verification_status("http://terminology.hl7.org/CodeSystem/allergyintolerance-verification");
         self.json.text("type", if allergy.intolerance { "intolerance" } else { "allergy" });
         self.json.array("category");
         self.json.text_item(&allergy.category);
         self.json.end_array();
-        self.concept("code", allergy.codes);
+        self.code("code", allergy.codes);
         self.subject("patient", record);
         self.in_encounter(record, allergy.encounter);
         self.moment("onsetDateTime", record, allergy.onset);

@@ -2,36 +2,40 @@
 
 use std::borrow::Cow;
 
-use chrono::Days;
+use chrono::{Days, NaiveTime};
 use model::omop::{NO_MATCHING_CONCEPT, Observation, VisitOccurrence};
 use model::vocabulary::{rule, value};
 
 use super::concept::Meaning;
 use super::era::ingredients;
-use super::event::{Drug, Event};
+use super::event::{Coded, Drug, Event};
 use super::{Observed, OmopSink, When};
+use crate::dirt::Blemish;
 use crate::module::Id;
 use crate::record::{ObservationValue, Record, Selection, sig};
-use crate::sink::fhir::{class_code, interpretation};
+use crate::sink::fhir::{class_code, interpretation, local_code};
 
-impl OmopSink<'_> {
+impl<'w> OmopSink<'w> {
     pub(super) fn visits(&mut self, record: &Record, selection: &Selection, observed: &mut Observed) {
         let mut previous: Option<i64> = None;
         // In the order of time; those that start together in the order of their keys.
-        let mut order: Vec<_> = selection
-            .encounters
-            .iter()
-            .map(|index| {
-                let start = record.patient.zone.utc(record.encounters[*index as usize].start);
-                (start, self.visit_id(record, Some(*index)).unwrap_or_default(), *index)
-            })
-            .collect();
+        let mut order = Vec::new();
+        for index in &selection.encounters {
+            if self.takes(record, "Encounter", *index) {
+                self.account.map("Encounter");
+                let start = self.when(record, record.encounters[*index as usize].start);
+                let start = start.datetime.unwrap_or(start.date.and_time(NaiveTime::MIN));
+                order.push((start, self.visit_id(record, Some(*index)).unwrap_or_default(), *index));
+            }
+        }
         order.sort_unstable();
         for (_, visit_occurrence_id, index) in order {
+            self.blemish = record.blemishes.of("Encounter", index);
             let encounter = &record.encounters[index as usize];
             let (start, end) = (self.when(record, encounter.start), self.when(record, encounter.end));
             observed.see(start.date);
             observed.see(end.date);
+            observed.last_visit = observed.last_visit.max(Some(start.date));
             let class = class_code(encounter.class).0;
             let discharge = encounter.discharge.map(|code| self.world.library.codes.code(code).code.as_str());
             self.add(VisitOccurrence {
@@ -39,10 +43,10 @@ impl OmopSink<'_> {
                 person_id: self.person_id(record),
                 visit_concept_id: value("encounter_class", class).unwrap_or(NO_MATCHING_CONCEPT),
                 visit_start_date: start.date,
-                visit_start_datetime: Some(start.datetime),
+                visit_start_datetime: start.datetime,
                 visit_end_date: end.date,
-                visit_end_datetime: Some(end.datetime),
-                visit_type_concept_id: rule::TYPE_EHR_ENCOUNTER_RECORD,
+                visit_end_datetime: end.datetime,
+                visit_type_concept_id: if start.is_partial { rule::TYPE_EHR } else { rule::TYPE_EHR_ENCOUNTER_RECORD },
                 provider_id: Some(self.practitioner_key(encounter.practitioner)),
                 care_site_id: Some(self.organization_key(encounter.organization)),
                 visit_source_value: Some(class.into()),
@@ -62,8 +66,12 @@ impl OmopSink<'_> {
         let type_concept_id =
             if condition.problem { rule::TYPE_EHR_PROBLEM_LIST } else { rule::TYPE_EHR_ENCOUNTER_RECORD };
         let mut event = self.event(record, "Condition", index, condition.codes, condition.encounter, condition.onset);
-        event.type_concept_id = type_concept_id;
+        event.set_type(type_concept_id);
         event.end = condition.abatement.map(|end| self.when(record, end));
+        if self.blemish == Blemish::Refuted {
+            event.denial = Some("refuted");
+            return self.route(record, &event, "observation", observed);
+        }
         event.status = Some(rule::CONDITION_STATUS_CONFIRMED_DIAGNOSIS);
         event.status_source = Some("confirmed");
         self.route(record, &event, "condition_occurrence", observed);
@@ -72,8 +80,7 @@ impl OmopSink<'_> {
     pub(super) fn procedure(&mut self, record: &Record, index: u32, observed: &mut Observed) {
         let procedure = &record.procedures[index as usize];
         let mut event = self.event(record, "Procedure", index, procedure.codes, procedure.encounter, procedure.start);
-        event.type_concept_id =
-            if procedure.encounter.is_some() { rule::TYPE_EHR_ENCOUNTER_RECORD } else { rule::TYPE_EHR };
+        event.set_type(if procedure.encounter.is_some() { rule::TYPE_EHR_ENCOUNTER_RECORD } else { rule::TYPE_EHR });
         event.end = procedure.end.map(|end| self.when(record, end));
         self.route(record, &event, "procedure_occurrence", observed);
     }
@@ -87,15 +94,17 @@ impl OmopSink<'_> {
         };
         let mut event =
             self.event(record, "Observation", index, observation.codes, observation.encounter, observation.time);
-        event.type_concept_id = value("observation_category", category).unwrap_or(rule::TYPE_EHR);
+        event.set_type(value("observation_category", category).unwrap_or(rule::TYPE_EHR));
+        let written = self.blemish.value(self.world, &observation.value);
         if observation.components.is_empty() || observation.value != ObservationValue::None {
-            event.value = &observation.value;
-            event.range = observation.range;
+            event.value = &written;
+            // A range counts only in the value's unit.
+            event.range = observation.range.filter(|_| *written == observation.value);
             event.interpretation = interpretation(observation).map(|(code, _)| code);
             self.route(record, &event, default, observed);
         }
         for (place, (codes, value)) in observation.components.iter().enumerate() {
-            event.codes = *codes;
+            event.code = self.coded(*codes, "Observation");
             event.value = value;
             event.part = format!("component[{place}]");
             event.range = None;
@@ -109,12 +118,13 @@ impl OmopSink<'_> {
         let prescription = &medication.prescription;
         let mut event =
             self.event(record, "MedicationRequest", index, medication.codes, medication.encounter, medication.start);
-        event.type_concept_id = rule::TYPE_EHR_PRESCRIPTION;
+        event.set_type(rule::TYPE_EHR_PRESCRIPTION);
         let start = event.start;
         event.drug = Some(Drug {
             end: prescription.supply_days.map(|days| When {
                 date: start.date + Days::new(u64::from(days)),
-                datetime: start.datetime + Days::new(u64::from(days)),
+                datetime: start.datetime.map(|start| start + Days::new(u64::from(days))),
+                ..start
             }),
             days_supply: prescription.supply_days.map(|days| days as i32),
             refills: prescription.refills.map(|refills| refills as i32),
@@ -127,7 +137,7 @@ impl OmopSink<'_> {
     pub(super) fn administration(&mut self, record: &Record, index: u32, observed: &mut Observed) {
         let given = &record.administrations[index as usize];
         let mut event = self.event(record, "MedicationAdministration", index, given.codes, given.encounter, given.time);
-        event.type_concept_id = rule::TYPE_EHR_ADMINISTRATION_RECORD;
+        event.set_type(rule::TYPE_EHR_ADMINISTRATION_RECORD);
         event.drug = Some(Drug { quantity: given.dose, ..Drug::default() });
         self.route(record, &event, "drug_exposure", observed);
     }
@@ -145,7 +155,6 @@ impl OmopSink<'_> {
     pub(super) fn immunization(&mut self, record: &Record, index: u32, observed: &mut Observed) {
         let given = &record.immunizations[index as usize];
         let mut event = self.event(record, "Immunization", index, given.codes, given.encounter, given.time);
-        event.type_concept_id = rule::TYPE_EHR;
         event.drug = Some(Drug { lot: Some(given.lot.clone()), ..Drug::default() });
         self.route(record, &event, "drug_exposure", observed);
     }
@@ -156,7 +165,7 @@ impl OmopSink<'_> {
         let id = record.patient.id("AllergyIntolerance", u64::from(index));
         let when = self.when(record, allergy.recorded);
         observed.see(when.date);
-        let meaning = self.meaning(allergy.codes).clone();
+        let Coded { meaning, source_value } = self.main_code(allergy.codes, "AllergyIntolerance");
         let kind = if allergy.intolerance { "intolerance" } else { "allergy" };
         let by_category = value("allergy_category", &format!("{kind}/{}", allergy.category));
         let (concepts, value_as_concept_id) = if meaning.substance {
@@ -167,7 +176,7 @@ impl OmopSink<'_> {
         let row = Observation {
             person_id: self.person_id(record),
             observation_date: when.date,
-            observation_datetime: Some(when.datetime),
+            observation_datetime: when.datetime,
             observation_type_concept_id: rule::TYPE_EHR,
             provider_id: self.provider_id(record, allergy.encounter),
             visit_occurrence_id: self.visit_id(record, allergy.encounter),
@@ -179,14 +188,14 @@ impl OmopSink<'_> {
                 observation_id: self.key("AllergyIntolerance", id, "observation", &part),
                 observation_concept_id: concept,
                 value_as_concept_id: value_as_concept_id.filter(|_| place == 0),
-                observation_source_value: Some(self.deciding_code(allergy.codes, "AllergyIntolerance").into()),
+                observation_source_value: source_value.clone(),
                 observation_source_concept_id: Some(meaning.source_concept_id()),
                 ..row.clone()
             });
         }
         let about = self.key("AllergyIntolerance", id, "observation", "");
         for (reaction, (codes, _)) in allergy.reactions.iter().enumerate() {
-            let meaning = self.meaning(*codes).clone();
+            let Coded { meaning, source_value } = self.coded(*codes, "AllergyIntolerance");
             for (place, concept) in meaning.all().into_iter().enumerate() {
                 let part = match place {
                     0 => format!("reaction[{reaction}]"),
@@ -195,7 +204,7 @@ impl OmopSink<'_> {
                 self.add(Observation {
                     observation_id: self.key("AllergyIntolerance", id, "observation", &part),
                     observation_concept_id: concept,
-                    observation_source_value: Some(self.deciding_code(*codes, "AllergyIntolerance").into()),
+                    observation_source_value: source_value.clone(),
                     observation_source_concept_id: Some(meaning.source_concept_id()),
                     observation_event_id: Some(about),
                     obs_event_field_concept_id: Some(rule::FIELD_OBSERVATION_ID),
@@ -205,7 +214,7 @@ impl OmopSink<'_> {
         }
     }
 
-    fn event<'a>(
+    fn event(
         &self,
         record: &Record,
         resource_type: &'static str,
@@ -213,11 +222,11 @@ impl OmopSink<'_> {
         codes: Id,
         encounter: Option<u32>,
         start: crate::moment::Moment,
-    ) -> Event<'a> {
+    ) -> Event<'w> {
         Event {
             resource_type,
             id: record.patient.id(resource_type, u64::from(index)),
-            codes,
+            code: self.main_code(codes, resource_type),
             part: String::new(),
             encounter,
             in_visit: true,
@@ -231,29 +240,44 @@ impl OmopSink<'_> {
             udi: None,
             status: None,
             status_source: None,
+            denial: None,
         }
     }
 
-    fn meaning(&self, codes: Id) -> &Meaning {
-        self.concepts.of(self.concepts.deciding(&self.world.library.codes, codes, ""))
+    /// The deciding code of a list, and what it means.
+    fn coded(&self, codes: Id, resource_type: &str) -> Coded<'w> {
+        let (library, concepts) = (&self.world.library.codes, self.concepts);
+        let code = concepts.deciding(library, codes, resource_type);
+        let source_value = Some(Cow::Borrowed(library.code(code).code.as_str()));
+        Coded { meaning: Cow::Borrowed(concepts.of(code)), source_value }
     }
 
-    pub(super) fn deciding_code(&self, codes: Id, resource_type: &str) -> String {
-        let code = self.concepts.deciding(&self.world.library.codes, codes, resource_type);
-        self.world.library.codes.code(code).code.clone()
+    /// The code that a resource is about, as far as it tells it.
+    fn main_code(&self, codes: Id, resource_type: &str) -> Coded<'w> {
+        let unknown = || Cow::Owned(Meaning::default());
+        match self.blemish {
+            Blemish::MissingCode => Coded { meaning: unknown(), source_value: None },
+            Blemish::LocalCode => {
+                let code = local_code(&self.world.library.codes.first(codes).code);
+                Coded { meaning: unknown(), source_value: Some(Cow::Owned(code)) }
+            }
+            _ => self.coded(codes, resource_type),
+        }
     }
 
     /// One row per standard concept of the deciding code, each in the table of its domain; a code without a map makes
     /// one row in the default table. A value stands in one row only: in the default table where a concept belongs
     /// there; and when the fact goes to a table without values, in an observation of its own.
     fn route(&mut self, record: &Record, event: &Event<'_>, default: &'static str, observed: &mut Observed) {
-        let concepts = self.concepts;
-        let meaning = concepts.of(concepts.deciding(&self.world.library.codes, event.codes, event.resource_type));
+        let meaning = &event.code.meaning;
         let mut targets: Vec<(i32, &str)> = Vec::new();
         for (concept, domain) in &meaning.standard {
             // A visit is no event, and a concept of no event domain says nothing about the fact.
-            if let Some(table) = table_of(domain) {
-                targets.push((*concept, table));
+            match table_of(domain) {
+                // What is denied is told of, whatever it would have been.
+                _ if event.denial.is_some() => targets.push((*concept, default)),
+                Some(table) => targets.push((*concept, table)),
+                None => {}
             }
         }
         if targets.is_empty() {
@@ -280,9 +304,9 @@ impl OmopSink<'_> {
                 let each = ingredients(concept).into_iter();
                 observed.ingredients.extend(each.map(|ingredient| (ingredient, event.start.date, end.date)));
             }
-            self.row(record, event, meaning, concept, table, place == 0, &mut seen);
+            self.row(record, event, concept, table, place == 0, &mut seen);
             if place == 0 && has_value && !["measurement", "observation"].contains(&table) {
-                self.row(record, event, meaning, concept, "observation", true, &mut seen);
+                self.row(record, event, concept, "observation", true, &mut seen);
             }
         }
         observed.see(event.start.date);

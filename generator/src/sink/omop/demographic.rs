@@ -3,15 +3,23 @@
 use std::collections::HashSet;
 
 use chrono::Datelike;
+use model::fhir::Precision;
 use model::omop::key::omop_key;
 use model::omop::{CareSite, Death, Location, NO_MATCHING_CONCEPT, Observation, ObservationPeriod, Person, Provider};
 use model::vocabulary::{rule, value};
 
 use super::{Observed, OmopSink};
-use crate::record::{Record, Selection};
+use crate::dirt::Blemish;
+use crate::record::Record;
 
 impl OmopSink<'_> {
-    pub(super) fn person(&mut self, record: &Record, selection: &Selection, observed: &mut Observed) {
+    pub(super) fn person(&mut self, record: &Record, observed: &mut Observed) {
+        self.takes(record, "Patient", 0);
+        self.account.map("Patient");
+        let known = match std::mem::take(&mut self.blemish) {
+            Blemish::PartialDate(precision) => precision,
+            _ => Precision::Day,
+        };
         let patient = &record.patient;
         let world = self.world;
         let id = patient.id("Patient", 0);
@@ -29,8 +37,8 @@ impl OmopSink<'_> {
             person_id,
             gender_concept_id: value("gender", gender).unwrap_or(NO_MATCHING_CONCEPT),
             year_of_birth: patient.birth.year(),
-            month_of_birth: Some(patient.birth.month() as i32),
-            day_of_birth: Some(patient.birth.day() as i32),
+            month_of_birth: (known >= Precision::Month).then(|| patient.birth.month() as i32),
+            day_of_birth: (known >= Precision::Day).then(|| patient.birth.day() as i32),
             race_concept_id,
             ethnicity_concept_id: value("ethnicity", ethnicity).unwrap_or(NO_MATCHING_CONCEPT),
             location_id: Some(location_id),
@@ -47,24 +55,22 @@ impl OmopSink<'_> {
         });
         self.death(record);
         if races.len() > 1 {
-            self.races(record, selection, &races, observed);
+            self.races(record, &races, observed);
         }
         self.observation_period(record, observed);
     }
 
     /// One observation per race of several, dated with the most recent visit.
-    fn races(&mut self, record: &Record, selection: &Selection, races: &[&str], observed: &mut Observed) {
-        let last = selection.encounters.iter().map(|index| &record.encounters[*index as usize]);
-        let Some(last) = last.map(|encounter| encounter.start).max() else { return };
-        let when = self.when(record, last);
-        observed.see(when.date);
+    fn races(&mut self, record: &Record, races: &[&str], observed: &mut Observed) {
+        let Some(last) = observed.last_visit else { return };
+        observed.see(last);
         for (index, race) in races.iter().enumerate() {
             let id = record.patient.id("Patient", 0);
             self.add(Observation {
                 observation_id: self.key("Patient", id, "observation", &format!("race[{index}]")),
                 person_id: self.person_id(record),
                 observation_concept_id: rule::RACE_OBSERVATION,
-                observation_date: when.date,
+                observation_date: last,
                 observation_type_concept_id: rule::TYPE_EHR,
                 value_as_concept_id: value("race", race),
                 observation_source_value: Some((*race).into()),
@@ -79,7 +85,7 @@ impl OmopSink<'_> {
         self.add(Death {
             person_id: self.person_id(record),
             death_date: when.date,
-            death_datetime: Some(when.datetime),
+            death_datetime: when.datetime,
             death_type_concept_id: Some(rule::TYPE_EHR),
             ..Death::default()
         });
@@ -136,6 +142,7 @@ impl OmopSink<'_> {
         let world = self.world;
         self.locations();
         for (index, practitioner) in world.facilities.practitioners.iter().enumerate() {
+            self.account.map("Practitioner");
             let gender = if practitioner.female { "female" } else { "male" };
             self.add(Provider {
                 provider_id: self.practitioner_key(index),
@@ -149,6 +156,7 @@ impl OmopSink<'_> {
             let location_id = self.location_id(organization.town);
             let sites = ["Organization", "Location"].map(|kind| (kind, world.facilities.id(kind, index)));
             for (kind, id) in sites {
+                self.account.map(kind);
                 // The type of an organization is no place of service: its source value stands alone.
                 let has_type = kind == "Organization";
                 self.add(CareSite {

@@ -4,12 +4,13 @@ use model::omop::key::omop_key;
 use model::omop::{CareSite, Cost, NO_MATCHING_CONCEPT, Note, PayerPlanPeriod};
 use model::vocabulary::{rule, value};
 
-use super::OmopSink;
 use super::concept::Meaning;
+use super::fate::{self, Fate};
+use super::{Observed, OmopSink};
 use crate::record::{Amounts, Payer, Record, note};
 
 impl OmopSink<'_> {
-    pub(super) fn note(&mut self, record: &Record, index: u32) {
+    pub(super) fn note(&mut self, record: &Record, index: u32, _: &mut Observed) {
         let encounter = &record.encounters[index as usize];
         let kind = note::kind(encounter.class);
         let when = self.when(record, encounter.end);
@@ -18,7 +19,7 @@ impl OmopSink<'_> {
             note_id: self.key("DocumentReference", id, "note", ""),
             person_id: self.person_id(record),
             note_date: when.date,
-            note_datetime: Some(when.datetime),
+            note_datetime: when.datetime,
             note_type_concept_id: rule::TYPE_EHR,
             note_class_concept_id: Meaning::of(&kind.system, &kind.code).first(),
             note_title: Some(kind.display.into()),
@@ -36,6 +37,7 @@ impl OmopSink<'_> {
     pub(super) fn payers(&mut self) {
         for (index, payer) in Payer::ALL.into_iter().enumerate() {
             let id = self.world.facilities.id("Payer", index);
+            self.account.map("Organization");
             self.add(CareSite {
                 care_site_id: self.key("Organization", id, "care_site", ""),
                 care_site_name: Some(payer.describe().0.into()),
@@ -47,7 +49,7 @@ impl OmopSink<'_> {
         }
     }
 
-    pub(super) fn coverage(&mut self, record: &Record, index: u32) {
+    pub(super) fn coverage(&mut self, record: &Record, index: u32, _: &mut Observed) {
         let coverage = &record.coverages[index as usize];
         let (name, code) = coverage.payer.describe();
         let meaning = Meaning::of("https://nahdo.org/sopt", code);
@@ -71,25 +73,18 @@ impl OmopSink<'_> {
         self.key("Coverage", record.patient.id("Coverage", u64::from(coverage)), "payer_plan_period", "")
     }
 
-    /// What is asked for is told by the claim, what is allowed and paid by the answer.
-    pub(super) fn claim(&mut self, record: &Record, encounter: u32, coverage: u32) {
-        let amounts = Amounts::of(record, encounter, record.coverages[coverage as usize].payer);
-        let dollars = |cents: u64| cents as f64 / 100.0;
-        let Some(cost_event_id) = self.visit_id(record, Some(encounter)) else { return };
-        let row = Cost {
-            cost_event_id,
-            cost_domain_id: "Visit".into(),
-            cost_type_concept_id: rule::TYPE_CLAIM,
-            currency_concept_id: Some(value("currency", "USD").unwrap_or(NO_MATCHING_CONCEPT)),
-            payer_plan_period_id: Some(self.plan_id(record, coverage)),
-            ..Cost::default()
-        };
-        let key = |kind: &str| self.key(kind, record.patient.id(kind, u64::from(encounter)), "cost", "");
-        let (claim, answer) = (key("Claim"), key("ExplanationOfBenefit"));
-        self.add(Cost { cost_id: claim, total_charge: Some(dollars(amounts.charge)), ..row.clone() });
+    /// What is asked for a visit.
+    pub(super) fn claim(&mut self, record: &Record, encounter: u32, _: &mut Observed) {
+        let Some((row, amounts)) = self.cost(record, "Claim", encounter) else { return };
+        self.add(Cost { total_charge: Some(dollars(amounts.charge)), ..row });
+    }
+
+    /// What is allowed and paid for a visit; and what was asked for, where no claim tells it.
+    pub(super) fn benefit(&mut self, record: &Record, encounter: u32, _: &mut Observed) {
+        let Some((row, amounts)) = self.cost(record, "ExplanationOfBenefit", encounter) else { return };
         let (by_payer, by_patient) = (dollars(amounts.by_payer()), dollars(amounts.by_patient));
         self.add(Cost {
-            cost_id: answer,
+            total_charge: (!is_mapped(record, "Claim", encounter)).then(|| dollars(amounts.charge)),
             amount_allowed: Some(dollars(amounts.allowed)),
             paid_by_payer: Some(by_payer),
             paid_by_patient: Some(by_patient),
@@ -97,4 +92,28 @@ impl OmopSink<'_> {
             ..row
         });
     }
+
+    /// A row without amounts, and the amounts of the visit; none where the visit has no row.
+    fn cost(&self, record: &Record, resource_type: &str, encounter: u32) -> Option<(Cost<'static>, Amounts)> {
+        let coverage = record.coverage_of(encounter)?;
+        let id = record.patient.id(resource_type, u64::from(encounter));
+        let row = Cost {
+            cost_id: self.key(resource_type, id, "cost", ""),
+            cost_event_id: self.visit_id(record, Some(encounter))?,
+            cost_domain_id: "Visit".into(),
+            cost_type_concept_id: rule::TYPE_CLAIM,
+            currency_concept_id: Some(value("currency", "USD").unwrap_or(NO_MATCHING_CONCEPT)),
+            payer_plan_period_id: is_mapped(record, "Coverage", coverage).then(|| self.plan_id(record, coverage)),
+            ..Cost::default()
+        };
+        Some((row, Amounts::of(record, encounter, record.coverages[coverage as usize].payer)))
+    }
+}
+
+fn is_mapped(record: &Record, resource_type: &'static str, index: u32) -> bool {
+    fate::of(record.blemishes.of(resource_type, index)) == Fate::Mapped
+}
+
+fn dollars(cents: u64) -> f64 {
+    cents as f64 / 100.0
 }

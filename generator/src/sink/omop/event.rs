@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use model::omop::{ConditionOccurrence, DeviceExposure, DrugExposure, Measurement, Observation, ProcedureOccurrence};
-use model::vocabulary::value;
+use model::vocabulary::{rule, value};
 
 use super::concept::{Meaning, unit};
 use super::{OmopSink, When};
-use crate::module::Id;
 use crate::record::{ObservationValue, Record, Udi};
 use crate::sink::json::write_number;
 
@@ -15,7 +14,7 @@ use crate::sink::json::write_number;
 pub struct Event<'a> {
     pub resource_type: &'static str,
     pub id: uuid::Uuid,
-    pub codes: Id,
+    pub code: Coded<'a>,
     pub part: String,
     pub encounter: Option<u32>,
     /// The resource names its visit, and not only the doctor.
@@ -30,6 +29,14 @@ pub struct Event<'a> {
     pub udi: Option<Udi>,
     pub status: Option<i32>,
     pub status_source: Option<&'static str>,
+    /// Said of a condition that is none.
+    pub denial: Option<&'static str>,
+}
+
+/// The code that decides, and what it means.
+pub struct Coded<'c> {
+    pub meaning: Cow<'c, Meaning>,
+    pub source_value: Option<Cow<'c, str>>,
 }
 
 /// What only a drug exposure says.
@@ -48,6 +55,11 @@ impl Event<'_> {
     pub fn drug_end(&self) -> When {
         self.drug.as_ref().and_then(|drug| drug.end).or(self.end).unwrap_or(self.start)
     }
+
+    /// Where the record comes from; what is dated by a year or a month is more than that.
+    pub(super) fn set_type(&mut self, type_concept_id: i32) {
+        self.type_concept_id = if self.start.is_partial { rule::TYPE_EHR } else { type_concept_id };
+    }
 }
 
 impl OmopSink<'_> {
@@ -57,7 +69,6 @@ impl OmopSink<'_> {
         &mut self,
         record: &Record,
         event: &Event<'_>,
-        meaning: &Meaning,
         concept: i32,
         table: &'static str,
         with_value: bool,
@@ -69,7 +80,8 @@ impl OmopSink<'_> {
         let person_id = self.person_id(record);
         let provider_id = self.provider_id(record, event.encounter);
         let visit_occurrence_id = self.visit_id(record, event.encounter.filter(|_| event.in_visit));
-        let source_value: Option<Cow<'_, str>> = Some(self.deciding_code(event.codes, event.resource_type).into());
+        let meaning = &event.code.meaning;
+        let source_value = event.code.source_value.clone();
         let value = if with_value { self.value_columns(event.value, meaning.value) } else { Value::default() };
         let range = event.range.filter(|_| with_value);
         let unit = value.unit.map(unit);
@@ -79,9 +91,9 @@ impl OmopSink<'_> {
                 person_id,
                 condition_concept_id: concept,
                 condition_start_date: event.start.date,
-                condition_start_datetime: Some(event.start.datetime),
+                condition_start_datetime: event.start.datetime,
                 condition_end_date: event.end.map(|end| end.date),
-                condition_end_datetime: event.end.map(|end| end.datetime),
+                condition_end_datetime: event.end.and_then(|end| end.datetime),
                 condition_type_concept_id: event.type_concept_id,
                 condition_status_concept_id: event.status,
                 condition_status_source_value: event.status_source.map(Cow::Borrowed),
@@ -96,9 +108,9 @@ impl OmopSink<'_> {
                 person_id,
                 procedure_concept_id: concept,
                 procedure_date: event.start.date,
-                procedure_datetime: Some(event.start.datetime),
+                procedure_datetime: event.start.datetime,
                 procedure_end_date: event.end.map(|end| end.date),
-                procedure_end_datetime: event.end.map(|end| end.datetime),
+                procedure_end_datetime: event.end.and_then(|end| end.datetime),
                 procedure_type_concept_id: event.type_concept_id,
                 provider_id,
                 visit_occurrence_id,
@@ -115,9 +127,9 @@ impl OmopSink<'_> {
                     person_id,
                     drug_concept_id: concept,
                     drug_exposure_start_date: event.start.date,
-                    drug_exposure_start_datetime: Some(event.start.datetime),
+                    drug_exposure_start_datetime: event.start.datetime,
                     drug_exposure_end_date: end.date,
-                    drug_exposure_end_datetime: Some(end.datetime),
+                    drug_exposure_end_datetime: end.datetime,
                     drug_type_concept_id: event.type_concept_id,
                     refills: drug.refills,
                     quantity: drug.quantity,
@@ -138,9 +150,9 @@ impl OmopSink<'_> {
                     person_id,
                     device_concept_id: concept,
                     device_exposure_start_date: event.start.date,
-                    device_exposure_start_datetime: Some(event.start.datetime),
+                    device_exposure_start_datetime: event.start.datetime,
                     device_exposure_end_date: event.end.map(|end| end.date),
-                    device_exposure_end_datetime: event.end.map(|end| end.datetime),
+                    device_exposure_end_datetime: event.end.and_then(|end| end.datetime),
                     device_type_concept_id: event.type_concept_id,
                     unique_device_id: udi.map(|udi| udi.device_identifier.as_str().into()),
                     production_id: udi.map(|udi| format!("{}/{}", udi.lot, udi.serial).into()),
@@ -156,7 +168,7 @@ impl OmopSink<'_> {
                 person_id,
                 measurement_concept_id: concept,
                 measurement_date: event.start.date,
-                measurement_datetime: Some(event.start.datetime),
+                measurement_datetime: event.start.datetime,
                 measurement_type_concept_id: event.type_concept_id,
                 value_as_number: value.number,
                 value_as_concept_id: value.concept,
@@ -176,13 +188,16 @@ impl OmopSink<'_> {
                 person_id,
                 observation_concept_id: concept,
                 observation_date: event.start.date,
-                observation_datetime: Some(event.start.datetime),
+                observation_datetime: event.start.datetime,
                 observation_type_concept_id: event.type_concept_id,
                 value_as_number: value.number,
                 value_as_string: value.text.map(Cow::Owned),
                 value_as_concept_id: value.concept,
-                qualifier_concept_id: event.interpretation.and_then(|code| self::value("interpretation", code)),
-                qualifier_source_value: event.interpretation.map(Cow::Borrowed),
+                qualifier_concept_id: event
+                    .interpretation
+                    .and_then(|code| self::value("interpretation", code))
+                    .or(event.denial.and_then(|code| self::value("verification_qualifier", code))),
+                qualifier_source_value: event.interpretation.or(event.denial).map(Cow::Borrowed),
                 unit_concept_id: unit,
                 provider_id,
                 visit_occurrence_id,
