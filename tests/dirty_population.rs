@@ -77,3 +77,39 @@ fn wrong_rates_are_one_message() {
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("`filthy` is neither a file nor one of the presets"), "{}", ended.stderr);
 }
+
+const DAYS: &str = "late_update = 0.05\nduplicate = 0.05\nmulti_race = 0.5\ninvalid = 0.02\n[day]\nnew_visit = 0.03\n\
+                    changed = 0.03\nlate_version = 0.03\nentered_in_error = 0.02\ndeleted = 0.02\nmerged_patient = 0.2\n";
+
+/// Day by day the lake holds what the generator expects of that day; all in one load ends where the last day does.
+#[test]
+fn days_that_follow_end_where_the_generator_says() {
+    let lake = Healthlake::new();
+    lake.file("days.toml", DAYS);
+    lake.json(
+        "made",
+        &["generate", "--patients", "20", "--dirt", "days.toml", "--updates", "3", "--claims", "--notes"],
+    );
+    let mut folders = vec!["lake/synthetic".to_owned()];
+    folders.extend((1..=3).map(|day| format!("lake/synthetic/updates/day-{day}")));
+    for (day, folder) in folders.iter().enumerate() {
+        let run = format!("day-{day}");
+        lake.json(&run, &["etl", &format!("{folder}/fhir"), "--source-id", "synthetic", "--notes"]);
+        let rows = format!("{folder}/omop");
+        let report = lake.json(&run, &["validate", "--oracle", &rows, "--manifests", folder]);
+        let differing = report["oracle"]["tables"].as_array().unwrap().iter().map(|table| &table["differences"]);
+        let differing: Vec<_> = differing.flat_map(|found| found.as_array().unwrap()).take(5).collect();
+        assert_eq!(report["oracle"]["mismatches"], 0, "{run}: {differing:#?}");
+        assert_eq!(account_results(&lake, &run), "passed passed passed", "{run}");
+        assert!(manifest(&lake, folder)["account"]["by_type"]["Encounter"]["read"].as_u64().unwrap() > 0);
+    }
+
+    let whole = Healthlake::new();
+    let inputs: Vec<String> =
+        folders.iter().map(|folder| lake.folder().join(folder).join("fhir").display().to_string()).collect();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    whole.json("all", &[&["etl"], &inputs[..], &["--source-id", "synthetic", "--notes"]].concat());
+    let last = lake.folder().join(&folders[3]).join("omop").display().to_string();
+    let report = whole.json("all", &["validate", "--oracle", &last]);
+    assert_eq!(report["oracle"]["mismatches"], 0);
+}

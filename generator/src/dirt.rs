@@ -11,5 +11,5 @@ mod stain;
 pub use blemish::{Blemish, Blemishes, Fault, NameForm};
 pub use kind::Kind;
 pub use other_unit::OtherUnits;
-pub use rates::Rates;
+pub use rates::{DayRate, Rates};
 pub use stain::{first_day, stain};

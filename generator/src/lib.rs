@@ -22,6 +22,7 @@ mod realism;
 mod record;
 mod score;
 mod sink;
+mod update;
 mod world;
 
 pub use account::Account;

@@ -42,6 +42,9 @@ pub struct Options {
     /// What is spoiled, and how much of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dirt: Option<Rates>,
+    /// Days after the first load that are written besides, each in a folder of its own.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub updates: u32,
     /// Folder to write to.
     #[serde(skip)]
     pub output: PathBuf,
@@ -65,10 +68,15 @@ impl Default for Options {
             modules: None,
             module_overrides: None,
             dirt: None,
+            updates: 0,
             output: PathBuf::from("synthetic"),
             threads: 1,
         }
     }
+}
+
+fn is_zero(days: &u32) -> bool {
+    *days == 0
 }
 
 /// Part `index` of `count` of the population, counted from 1: contiguous ranges of patients.

@@ -62,6 +62,8 @@ pub struct Patient {
     pub seed: u64,
     /// Index in the population.
     pub index: u64,
+    /// Which of the records that there are of this patient it is; 0 is the one that stays.
+    pub number: u64,
     /// Sex.
     pub female: bool,
     /// Day of birth.
@@ -248,6 +250,11 @@ pub struct Immunization {
 }
 
 impl Patient {
+    /// Id of the patient's record.
+    pub fn own_id(&self) -> Uuid {
+        self.id("Patient", self.number)
+    }
+
     /// Id of the patient or of the `n`-th entry of a kind: a function of seed, patient, kind and n.
     pub fn id(&self, kind: &str, n: u64) -> Uuid {
         random::uuid(self.seed, self.index, kind, n)

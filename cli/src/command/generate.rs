@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Generate only shard k of n; the shards together are the whole, byte for byte
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
+    /// Write so many follow-up days besides, each with its changes and the rows expected after it: updates/day-1/, ...
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    updates: u32,
     /// Folder for fhir/*.ndjson, omop/*.parquet and manifest.json [default: <lake>/synthetic]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -134,7 +137,7 @@ pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<
     config.etl.notes |= arguments.notes;
     let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
     let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
-    let manifest = generate(&config, shard, &output_folder)?;
+    let manifest = generate(&config, shard, arguments.updates, &output_folder)?;
     if global.format == Format::Json {
         output::print_json(&manifest)?;
     } else {
@@ -151,7 +154,7 @@ pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<
 }
 
 /// Generates the population of the settings into a folder.
-pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<Manifest> {
+pub fn generate(config: &Config, shard: Shard, updates: u32, output_folder: &Path) -> Result<Manifest> {
     let settings = &config.generate;
     let options = generator::Options {
         patients: settings.patients,
@@ -166,6 +169,7 @@ pub fn generate(config: &Config, shard: Shard, output_folder: &Path) -> Result<M
         modules: given(&settings.modules),
         module_overrides: given(&settings.module_overrides),
         dirt: Some(settings.dirt.as_str()).filter(|name| !name.is_empty()).map(Rates::open).transpose()?,
+        updates,
         output: output_folder.to_owned(),
         threads: config.threads(),
     };

@@ -122,7 +122,7 @@ fn generate(config: &Config) -> Result<PathBuf> {
             fs::remove_dir_all(&part).with_context(|| format!("cannot remove `{}`", part.display()))?;
         }
     }
-    super::generate::generate(config, Shard { index: 1, count: 1 }, &folder)?;
+    super::generate::generate(config, Shard { index: 1, count: 1 }, 0, &folder)?;
     Ok(folder)
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use model::fhir::Precision;
 
 use super::Kind;
-use crate::record::ObservationValue;
+use crate::record::{ObservationValue, Selection};
 use crate::world::World;
 
 /// What is wrong with one resource.
@@ -33,6 +33,10 @@ pub enum Blemish {
     WrongUnit(usize),
     /// Its moments are less than that.
     PartialDate(Precision),
+    /// So far only the day is known.
+    Early,
+    /// It tells the day of its version.
+    Dated,
     /// Its moments are told so many minutes east of UTC.
     OtherZone(i16),
     /// Its moments are told without a zone.
@@ -91,7 +95,7 @@ impl Blemish {
     /// The kind of dirt that it is.
     pub fn kind(self) -> Option<Kind> {
         Some(match self {
-            Blemish::None => return None,
+            Blemish::None | Blemish::Early | Blemish::Dated => return None,
             Blemish::Invalid(_) => Kind::Invalid,
             Blemish::Deleted => Kind::Deleted,
             Blemish::LateUpdate => Kind::LateUpdate,
@@ -107,6 +111,11 @@ impl Blemish {
             Blemish::MultiRace => Kind::MultiRace,
             Blemish::NameVariant(_) => Kind::NameVariant,
         })
+    }
+
+    /// True when it makes rows all the same.
+    pub fn makes_rows(self) -> bool {
+        !matches!(self, Blemish::Invalid(_) | Blemish::Deleted | Blemish::EnteredInError)
     }
 
     /// The value as it is written.
@@ -139,5 +148,12 @@ impl Blemishes {
     /// Spoils a resource.
     pub fn put(&mut self, resource_type: &'static str, index: u32, blemish: Blemish) {
         self.by_resource.insert((resource_type, index), blemish);
+    }
+
+    /// Spoils all that is selected in the same way.
+    pub fn put_all(&mut self, selection: &Selection, blemish: Blemish) {
+        for (resource_type, indexes) in selection.by_type() {
+            indexes.iter().for_each(|index| self.put(resource_type, *index, blemish));
+        }
     }
 }

@@ -1,4 +1,5 @@
 mod dirt;
+mod update;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;

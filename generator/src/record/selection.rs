@@ -6,6 +6,8 @@ use crate::moment::{Moment, midnight};
 /// Which entries of a [`Record`] are written.
 #[derive(Debug, Default)]
 pub struct Selection {
+    /// The patient, who has the index 0, or nobody.
+    pub patients: Vec<u32>,
     /// Indexes of encounters, and so on; all ascending.
     pub encounters: Vec<u32>,
     /// Conditions.
@@ -48,7 +50,7 @@ impl Selection {
     /// The patient and the entries, by resource type.
     pub fn by_type(&self) -> [(&'static str, &[u32]); 19] {
         [
-            ("Patient", &[0]),
+            ("Patient", &self.patients),
             ("Encounter", &self.encounters),
             ("Condition", &self.conditions),
             ("Observation", &self.observations),
@@ -71,6 +73,79 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The part of it that is wanted.
+    pub fn only(&self, wanted: impl Fn(&'static str, u32) -> bool) -> Selection {
+        let [
+            patients,
+            encounters,
+            conditions,
+            observations,
+            procedures,
+            medications,
+            immunizations,
+            allergies,
+            reports,
+            care_plans,
+            administrations,
+            devices,
+            device_uses,
+            supplies,
+            imaging_studies,
+            coverages,
+            claims,
+            benefits,
+            notes,
+        ] = self.by_type().map(|(resource_type, indexes)| {
+            indexes.iter().copied().filter(|index| wanted(resource_type, *index)).collect::<Vec<u32>>()
+        });
+        Selection {
+            patients,
+            encounters,
+            conditions,
+            observations,
+            procedures,
+            medications,
+            immunizations,
+            allergies,
+            reports,
+            care_plans,
+            administrations,
+            devices,
+            device_uses,
+            supplies,
+            imaging_studies,
+            coverages,
+            claims,
+            benefits,
+            notes,
+        }
+    }
+}
+
+impl Record {
+    /// The visit that an entry belongs to; a visit belongs to itself.
+    pub fn visit_of(&self, resource_type: &str, index: u32) -> Option<u32> {
+        let at = index as usize;
+        match resource_type {
+            "Encounter" | "Claim" | "ExplanationOfBenefit" | "DocumentReference" => Some(index),
+            "Condition" => self.conditions[at].encounter,
+            "Observation" => self.observations[at].encounter,
+            "Procedure" => self.procedures[at].encounter,
+            "MedicationRequest" => self.medications[at].encounter,
+            "Immunization" => self.immunizations[at].encounter,
+            "AllergyIntolerance" => self.allergies[at].encounter,
+            "DiagnosticReport" => self.reports[at].encounter,
+            "CarePlan" => self.care_plans[at].encounter,
+            "MedicationAdministration" => self.administrations[at].encounter,
+            "Device" | "DeviceUseStatement" => self.devices[at].encounter,
+            "SupplyDelivery" => self.supplies[at].encounter,
+            "ImagingStudy" => self.imaging_studies[at].encounter,
+            _ => None,
+        }
+    }
+}
+
 impl Record {
     /// Chooses what is written when history begins at `from`.
     ///
@@ -83,6 +158,7 @@ impl Record {
             (0..count).filter(|index| keep(*index)).map(|index| index as u32).collect()
         };
         let mut selection = Selection {
+            patients: vec![0],
             encounters: Vec::new(),
             conditions: pick(
                 &|index| {

@@ -76,7 +76,7 @@ pub struct FhirSink<'w> {
     /// What is wrong with the resource at hand.
     blemish: Blemish,
     /// The version of the resource at hand, where it says so.
-    version: Option<u8>,
+    version: Option<u32>,
     /// `Type/id` of what of this patient is deleted.
     deletions: Vec<(&'static str, uuid::Uuid)>,
     /// What is written so far.
@@ -124,6 +124,28 @@ impl<'w> FhirSink<'w> {
             }
         }
         self.delete(record);
+    }
+
+    /// Writes what a day brings of a patient, in versions of that number.
+    pub fn write_update(
+        &mut self,
+        record: &Record,
+        selection: &Selection,
+        deleted: &[(&'static str, u32)],
+        version: u32,
+    ) {
+        let id = |(kind, index): &(&'static str, u32)| (*kind, record.patient.id(kind, u64::from(*index)));
+        self.deletions = deleted.iter().map(id).collect();
+        self.version = Some(version);
+        self.write(record, selection);
+        self.version = None;
+    }
+
+    /// Writes that another record of the patient is replaced.
+    pub fn write_replaced(&mut self, record: &Record, version: u32) {
+        self.version = Some(version);
+        self.patient_record(record, Some(true));
+        self.version = None;
     }
 
     /// Writes clinics, hospitals and doctors.
@@ -275,7 +297,7 @@ impl<'w> FhirSink<'w> {
             Blemish::Invalid(Fault::NoPatient) => {}
             Blemish::Invalid(Fault::TextForPatient) => self.json.text(key, &format!("Patient/{}", patient(0))),
             Blemish::Invalid(Fault::UnknownPatient) => self.json.reference(key, "Patient", patient(dirty::NOBODY)),
-            _ => self.json.reference(key, "Patient", patient(0)),
+            _ => self.json.reference(key, "Patient", record.patient.own_id()),
         }
     }
 

@@ -16,7 +16,6 @@ use model::omop::{Builders, Row};
 use uuid::Uuid;
 
 pub use concept::Concepts;
-use fate::Fate;
 
 use crate::account::Account;
 use crate::dirt::{Blemish, first_day};
@@ -107,7 +106,9 @@ impl<'w> OmopSink<'w> {
                 self.judge(record, resource_type, *index, &mut observed, rows);
             }
         }
-        self.person(record, &mut observed);
+        if !selection.patients.is_empty() {
+            self.person(record, &mut observed);
+        }
         self.eras(record, observed);
     }
 
@@ -121,12 +122,12 @@ impl<'w> OmopSink<'w> {
     }
 
     fn person_id(&self, record: &Record) -> i64 {
-        self.key("Patient", record.patient.id("Patient", 0), "person", "")
+        self.key("Patient", record.patient.own_id(), "person", "")
     }
 
     fn visit_id(&self, record: &Record, encounter: Option<u32>) -> Option<i64> {
         let encounter = encounter?;
-        if fate::of(record.blemishes.of("Encounter", encounter)) != Fate::Mapped {
+        if !record.blemishes.of("Encounter", encounter).makes_rows() {
             return None;
         }
         let id = record.patient.id("Encounter", u64::from(encounter));
@@ -157,7 +158,7 @@ impl<'w> OmopSink<'w> {
             Blemish::OtherZone(minutes) => {
                 When { date: zone.elsewhere(moment, minutes).date(), datetime: Some(utc), is_partial: false }
             }
-            Blemish::NoZone => When { date, datetime: None, is_partial: false },
+            Blemish::Early | Blemish::NoZone => When { date, datetime: None, is_partial: false },
             _ => When { date, datetime: Some(utc), is_partial: false },
         }
     }

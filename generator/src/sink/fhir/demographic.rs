@@ -20,10 +20,10 @@ impl FhirSink<'_> {
     }
 
     /// One record of the patient; where there are two, whether it is the one that was replaced.
-    fn patient_record(&mut self, record: &Record, is_replaced: Option<bool>) {
+    pub(super) fn patient_record(&mut self, record: &Record, is_replaced: Option<bool>) {
         let world = self.world;
         let patient = &record.patient;
-        let number = if is_replaced == Some(true) { REPLACED } else { 0 };
+        let number = if is_replaced == Some(true) { REPLACED } else { patient.number };
         self.begin("Patient", patient.id("Patient", number), "us-core-patient");
         self.json.array("extension");
         self.race(record);

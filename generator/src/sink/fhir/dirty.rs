@@ -31,16 +31,25 @@ impl FhirSink<'_> {
                 write(self);
             }
             Blemish::LateUpdate => {
-                self.version = Some(2);
+                let usual = self.version;
+                self.version = Some(usual.unwrap_or(2));
                 write(self);
-                // Before that, only the day was known.
-                self.blemish = Blemish::PartialDate(Precision::Day);
+                self.blemish = Blemish::Early;
                 self.version = Some(1);
                 write(self);
-                self.version = None;
+                self.version = usual;
+            }
+            Blemish::Dated => {
+                let usual = self.version;
+                self.version = Some(usual.unwrap_or(2));
+                write(self);
+                self.version = usual;
             }
             Blemish::Deleted => {
+                // A deletion has no date, as in a bulk export: it would lose against a version that has one.
+                let usual = self.version.take();
                 write(self);
+                self.version = usual;
                 self.deletions.push((resource_type, record.patient.id(resource_type, u64::from(index))));
             }
             _ => write(self),
@@ -53,7 +62,8 @@ impl FhirSink<'_> {
         if self.deletions.is_empty() {
             return;
         }
-        self.json.resource("Bundle", Some(record.patient.id("Bundle", 0)));
+        let number = u64::from(self.version.unwrap_or(0));
+        self.json.resource("Bundle", Some(record.patient.id("Bundle", number)));
         self.json.text("type", "transaction");
         self.json.array("entry");
         for (resource_type, id) in std::mem::take(&mut self.deletions) {
@@ -171,6 +181,7 @@ pub fn local_code(code: &str) -> String {
 /// Writes a moment as a blemished resource tells it.
 pub(super) fn write_moment(zone: Zone, moment: Moment, blemish: Blemish, out: &mut Vec<u8>) {
     match blemish {
+        Blemish::Early => write_part(date(moment), Precision::Day, out),
         Blemish::PartialDate(precision) => write_part(date(moment), precision, out),
         Blemish::OtherZone(minutes) => zone.write_elsewhere(moment, minutes, out),
         Blemish::NoZone => zone.write_without_zone(moment, out),

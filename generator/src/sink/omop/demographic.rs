@@ -22,7 +22,7 @@ impl OmopSink<'_> {
         };
         let patient = &record.patient;
         let world = self.world;
-        let id = patient.id("Patient", 0);
+        let id = patient.own_id();
         let person_id = self.person_id(record);
         let race = |row: usize| world.population.races[row].code.as_str();
         let races: Vec<&str> = patient.races.iter().map(|row| race(*row)).collect();
@@ -65,7 +65,7 @@ impl OmopSink<'_> {
         let Some(last) = observed.last_visit else { return };
         observed.see(last);
         for (index, race) in races.iter().enumerate() {
-            let id = record.patient.id("Patient", 0);
+            let id = record.patient.own_id();
             self.add(Observation {
                 observation_id: self.key("Patient", id, "observation", &format!("race[{index}]")),
                 person_id: self.person_id(record),
@@ -96,7 +96,7 @@ impl OmopSink<'_> {
         let today = self.world.options.end_date;
         let death = record.patient.death.map(crate::moment::date);
         let last = last.min(death.unwrap_or(today)).min(today).max(first);
-        let id = record.patient.id("Patient", 0);
+        let id = record.patient.own_id();
         self.add(ObservationPeriod {
             observation_period_id: self.key("Patient", id, "observation_period", ""),
             person_id: self.person_id(record),

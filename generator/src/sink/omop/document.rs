@@ -5,7 +5,6 @@ use model::omop::{CareSite, Cost, NO_MATCHING_CONCEPT, Note, PayerPlanPeriod};
 use model::vocabulary::{rule, value};
 
 use super::concept::Meaning;
-use super::fate::{self, Fate};
 use super::{Observed, OmopSink};
 use crate::record::{Amounts, Payer, Record, note};
 
@@ -82,9 +81,10 @@ impl OmopSink<'_> {
     /// What is allowed and paid for a visit; and what was asked for, where no claim tells it.
     pub(super) fn benefit(&mut self, record: &Record, encounter: u32, _: &mut Observed) {
         let Some((row, amounts)) = self.cost(record, "ExplanationOfBenefit", encounter) else { return };
+        let is_claimed = record.blemishes.of("Claim", encounter).makes_rows();
         let (by_payer, by_patient) = (dollars(amounts.by_payer()), dollars(amounts.by_patient));
         self.add(Cost {
-            total_charge: (!is_mapped(record, "Claim", encounter)).then(|| dollars(amounts.charge)),
+            total_charge: (!is_claimed).then(|| dollars(amounts.charge)),
             amount_allowed: Some(dollars(amounts.allowed)),
             paid_by_payer: Some(by_payer),
             paid_by_patient: Some(by_patient),
@@ -96,6 +96,7 @@ impl OmopSink<'_> {
     /// A row without amounts, and the amounts of the visit; none where the visit has no row.
     fn cost(&self, record: &Record, resource_type: &str, encounter: u32) -> Option<(Cost<'static>, Amounts)> {
         let coverage = record.coverage_of(encounter)?;
+        let is_covered = record.blemishes.of("Coverage", coverage).makes_rows();
         let id = record.patient.id(resource_type, u64::from(encounter));
         let row = Cost {
             cost_id: self.key(resource_type, id, "cost", ""),
@@ -103,15 +104,11 @@ impl OmopSink<'_> {
             cost_domain_id: "Visit".into(),
             cost_type_concept_id: rule::TYPE_CLAIM,
             currency_concept_id: Some(value("currency", "USD").unwrap_or(NO_MATCHING_CONCEPT)),
-            payer_plan_period_id: is_mapped(record, "Coverage", coverage).then(|| self.plan_id(record, coverage)),
+            payer_plan_period_id: is_covered.then(|| self.plan_id(record, coverage)),
             ..Cost::default()
         };
         Some((row, Amounts::of(record, encounter, record.coverages[coverage as usize].payer)))
     }
-}
-
-fn is_mapped(record: &Record, resource_type: &'static str, index: u32) -> bool {
-    fate::of(record.blemishes.of(resource_type, index)) == Fate::Mapped
 }
 
 fn dollars(cents: u64) -> f64 {
