@@ -157,6 +157,7 @@ impl Portion {
             position: record.position,
             text_hash: xxh3_64(record.text),
             has_rows,
+            is_undated_deletion: record.deletes.is_some() && moment.is_none(),
         };
         self.failure = self.versions.push(version.words()).err().or(self.failure.take());
         if lake_holds_something {

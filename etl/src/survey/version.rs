@@ -30,6 +30,8 @@ pub struct Version {
     pub text_hash: u64,
     /// False when the version takes the resource's rows away.
     pub has_rows: bool,
+    /// A deletion that does not tell its day, as those of a bulk export.
+    pub is_undated_deletion: bool,
 }
 
 impl Version {
@@ -37,7 +39,8 @@ impl Version {
     pub fn words(self) -> [u64; 6] {
         let [place, line] = words_of(self.position);
         let order = (self.last_updated as u64) ^ (1 << 63);
-        let version = (self.version.min(u64::MAX >> 1) << 1) | u64::from(self.has_rows);
+        let flags = (u64::from(self.is_undated_deletion) << 1) | u64::from(self.has_rows);
+        let version = (self.version.min(u64::MAX >> 2) << 2) | flags;
         [self.name, order, version, place, line, self.text_hash]
     }
 
@@ -45,10 +48,11 @@ impl Version {
         Version {
             name,
             last_updated: (order ^ (1 << 63)) as i64,
-            version: version >> 1,
+            version: version >> 2,
             position: position_of([place, line]),
             text_hash,
             has_rows: version & 1 == 1,
+            is_undated_deletion: version & 2 == 2,
         }
     }
 }
@@ -75,6 +79,9 @@ pub fn judge(versions: Vec<Spill<6>>) -> Result<Judged> {
     Spill::shared(versions, |same| {
         let mut same: Vec<_> = same.iter().map(|words| Version::from_words(*words)).collect();
         same.sort_unstable();
+        // Without a day a deletion takes away what stands before it, and nothing that comes after.
+        let newest = same.iter().rev().find(|version| !version.is_undated_deletion).map(|newest| newest.position);
+        same.sort_by_key(|version| version.is_undated_deletion && newest.is_none_or(|at| version.position > at));
         let Some((winner, others)) = same.split_last() else { return };
         winners.insert(winner.name, winner.has_rows);
         for version in others {
@@ -91,7 +98,7 @@ mod tests {
 
     fn version(last_updated: i64, version: u64, line: u64, text_hash: u64) -> Version {
         let position = Position { file: 0, line, entry: 0 };
-        Version { name: 1, last_updated, version, position, text_hash, has_rows: true }
+        Version { name: 1, last_updated, version, position, text_hash, has_rows: true, is_undated_deletion: false }
     }
 
     fn loser(versions: &[Version]) -> Vec<(u64, Loser)> {
@@ -110,5 +117,16 @@ mod tests {
         assert_eq!(loser(&[version(1, 2, 1, 1), version(1, 1, 2, 2)]), [(2, Loser::Superseded)]);
         assert_eq!(loser(&[version(1, 1, 1, 1), version(1, 1, 2, 2)]), [(1, Loser::Superseded)]);
         assert_eq!(loser(&[version(1, 1, 1, 7), version(1, 1, 2, 7)]), [(1, Loser::Duplicate)]);
+    }
+
+    #[test]
+    fn a_deletion_without_a_day_takes_what_stands_before_it() {
+        let deletion = |line| Version { has_rows: false, is_undated_deletion: true, ..version(i64::MIN, 0, line, 0) };
+        assert_eq!(loser(&[version(5, 2, 1, 1), deletion(2)]), [(1, Loser::Superseded)]);
+        assert_eq!(loser(&[deletion(1), version(5, 2, 2, 1)]), [(1, Loser::Superseded)]);
+        let again = [version(5, 2, 1, 1), deletion(2), version(6, 3, 3, 2)];
+        assert_eq!(loser(&again), [(1, Loser::Superseded), (2, Loser::Superseded)]);
+        let twice = [version(5, 2, 1, 1), deletion(2), deletion(3)];
+        assert_eq!(loser(&twice), [(1, Loser::Superseded), (2, Loser::Duplicate)]);
     }
 }
