@@ -33,6 +33,14 @@ pub enum Error {
         /// What is wrong and what was expected.
         message: String,
     },
+    /// A file of rates says what cannot be meant.
+    #[error("`{path}`: {message}")]
+    Rates {
+        /// The file, or the preset.
+        path: PathBuf,
+        /// What is wrong and what was expected.
+        message: String,
+    },
     /// A built-in table of data is broken.
     #[error("data table `{table}`: {message}")]
     Data {

@@ -28,7 +28,7 @@ const CHUNK: u64 = 32;
 /// # Errors
 /// When an option or a module is wrong, or a file cannot be written.
 pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Manifest, Error> {
-    options.shard.check()?;
+    options.check()?;
     let world = World::new(options, &source(options)?)?;
     let concepts = Concepts::new(&world.library.codes);
     let mut output = Folder::create(&world)?;

@@ -12,6 +12,9 @@ use crate::dirt::Rates;
 /// The end of every history unless the caller says otherwise: the same command gives the same bytes next year.
 pub const DEFAULT_END_DATE: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a calendar day");
 
+/// Days that can follow: the files of all of them are open at the same time.
+const MOST_UPDATES: u32 = 28;
+
 /// One generation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Options {
@@ -51,6 +54,20 @@ pub struct Options {
     /// Worker threads; the output does not depend on them.
     #[serde(skip)]
     pub threads: usize,
+}
+
+impl Options {
+    /// Refuses what a type cannot.
+    ///
+    /// # Errors
+    /// A value cannot be meant.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.updates > MOST_UPDATES {
+            let message = format!("{} days are too many, expected at most {MOST_UPDATES}", self.updates);
+            return Err(Error::Option { option: "updates", message });
+        }
+        self.shard.check().map(|_| ())
+    }
 }
 
 impl Default for Options {
@@ -140,6 +157,13 @@ mod tests {
             }
             assert_eq!(next, patients);
         }
+    }
+
+    #[test]
+    fn days_are_limited() {
+        let check = |updates| Options { updates, ..Options::default() }.check();
+        assert!(check(28).is_ok());
+        assert_eq!(check(29).unwrap_err().to_string(), "option `updates`: 29 days are too many, expected at most 28");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the days after the first load bring: visits that are new, in error or deleted, with all that belongs to them;
 //! resources of which more is known; patients who turn out to be one. The last day ends where the history does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::dirt::{Blemish, DayRate, Kind, Rates};
 use crate::random::{stream_key, unit_at};
@@ -56,12 +56,6 @@ impl Updates {
         if days == 0 {
             return updates;
         }
-        // A deletion has no date, as in a bulk export: it would lose against a version that has one.
-        let mut dated = HashSet::new();
-        for (kind, indexes) in selection.by_type() {
-            let late = indexes.iter().filter(|index| record.blemishes.of(kind, **index) == Blemish::LateUpdate);
-            dated.extend(late.filter_map(|index| record.visit_of(kind, *index)));
-        }
         let visit = key("visit");
         for index in &selection.encounters {
             let mut draw = unit_at(visit, u64::from(*index));
@@ -71,7 +65,6 @@ impl Updates {
                 (DayRate::Deleted, Event::Deleted),
             ] {
                 match day(draw, rate) {
-                    Ok(_) if event == Event::Deleted && dated.contains(index) => break,
                     Ok(day) => {
                         updates.visits.insert(*index, (day, event));
                         break;
@@ -140,7 +133,10 @@ impl Updates {
             Some((goes, Event::EnteredInError | Event::Deleted)) => day < goes,
             Some((_, Event::Merged)) | None => true,
         };
-        let is_elsewhere = |resource_type, index| matches!(self.of(record, resource_type, index), Some((merged, Event::Merged)) if day < merged);
+        let is_elsewhere = |resource_type, index| {
+            let event = self.of(record, resource_type, index);
+            event.is_some_and(|(merged, event)| event == Event::Merged && day < merged)
+        };
         let mut states = vec![(0, selection.only(|kind, index| is_there(kind, index) && !is_elsewhere(kind, index)))];
         if self.merged.is_some_and(|merged| day < merged) {
             states.push((1, selection.only(|kind, index| kind == "Patient" || is_elsewhere(kind, index))));

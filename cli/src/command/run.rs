@@ -116,7 +116,7 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
 /// Generates into the lake's folder, in the place of what an earlier run generated there.
 fn generate(config: &Config) -> Result<PathBuf> {
     let folder = config.folder().join("synthetic");
-    for part in ["fhir", "omop"] {
+    for part in ["fhir", "omop", "updates"] {
         let part = folder.join(part);
         if part.exists() {
             fs::remove_dir_all(&part).with_context(|| format!("cannot remove `{}`", part.display()))?;

@@ -79,7 +79,7 @@ impl Rates {
 
     /// Reads the text of a file of that name.
     pub(crate) fn read(name: &str, text: &str) -> Result<Rates, Error> {
-        let wrong = |message: String| Error::Folder { path: name.into(), message };
+        let wrong = |message: String| Error::Rates { path: name.into(), message };
         let table: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
         let mut rates = Rates::default();
         for (key, value) in &table {

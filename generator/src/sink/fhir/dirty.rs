@@ -46,10 +46,7 @@ impl FhirSink<'_> {
                 self.version = usual;
             }
             Blemish::Deleted => {
-                // A deletion has no date, as in a bulk export: it would lose against a version that has one.
-                let usual = self.version.take();
                 write(self);
-                self.version = usual;
                 self.deletions.push((resource_type, record.patient.id(resource_type, u64::from(index))));
             }
             _ => write(self),
