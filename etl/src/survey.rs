@@ -189,7 +189,11 @@ impl Portion {
                     births.extend(birth.map(|birth| (row.person_id, birth, record.position)));
                 }
                 Row::PayerPlanPeriod(row) => others.push(candidate(row.payer_plan_period_id, row.person_id)),
-                Row::Cost(row) => others.push(candidate(row.cost_id, 0)),
+                Row::Cost(row) => {
+                    let patient = element.get("patient").and_then(|patient| patient.get("reference")?.as_str());
+                    let person = patient.and_then(|patient| references.person(patient));
+                    others.push(candidate(row.cost_id, person.unwrap_or(0)));
+                }
                 Row::Provider(row) => others.push(candidate(row.provider_id, 0)),
                 Row::CareSite(row) => others.push(candidate(row.care_site_id, 0)),
                 Row::VisitOccurrence(row) => {
