@@ -92,7 +92,7 @@ pub(crate) async fn build(lake: &Lake, project: &Project, model: &Model, options
     let standing_rows = lake.row_count(&target).await?.unwrap_or_default();
     let is_small = input_rows.max(standing_rows) <= SORTED_ROWS;
 
-    let planner = planner_over(&session, project, model, is_small).await?;
+    let planner = planner_over(&session, project, model).await?;
     let new = match model.materialization {
         Materialization::Seed => rows_plan(seed::read(model)?, model)?,
         _ => planner.plan(&planner.parse(&model.text)?).await?,
@@ -157,7 +157,7 @@ fn reference(name: &str) -> TableReference {
 
 async fn build_view(lake: &Lake, project: &Project, model: &Model, mut transaction: Transaction) -> Result<Built> {
     let session = transaction.session().await?;
-    let planner = planner_over(&session, project, model, true).await?;
+    let planner = planner_over(&session, project, model).await?;
     let plan = planner.plan(&planner.parse(&model.text)?).await?;
     check_types(&plan, model)?;
     let name = model.name.parse::<TableName>()?;
@@ -171,11 +171,8 @@ async fn build_view(lake: &Lake, project: &Project, model: &Model, mut transacti
 }
 
 /// A session in which the model sees exactly the columns that it was checked against.
-async fn planner_over(session: &SessionContext, project: &Project, model: &Model, is_small: bool) -> Result<Planner> {
-    let mut state = session.state();
-    // A hash join holds one side in memory; a merge join can spill.
-    state.config_mut().options_mut().optimizer.prefer_hash_join = is_small;
-    let planner = Planner::with_state(state);
+async fn planner_over(session: &SessionContext, project: &Project, model: &Model) -> Result<Planner> {
+    let planner = Planner::with_state(session.state());
     for read in &model.reads {
         let provider = session
             .table_provider(reference(read))
