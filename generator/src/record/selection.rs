@@ -4,7 +4,7 @@ use super::Record;
 use crate::moment::{Moment, midnight};
 
 /// Which entries of a [`Record`] are written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The patient, who has the index 0, or nobody.
     pub patients: Vec<u32>,
@@ -46,80 +46,46 @@ pub struct Selection {
     pub notes: Vec<u32>,
 }
 
-impl Selection {
-    /// The patient and the entries, by resource type.
-    pub fn by_type(&self) -> [(&'static str, &[u32]); 19] {
+/// The lists of a selection by resource type, borrowed as the second word says: `&` or `&mut`.
+macro_rules! by_type {
+    ($selection:ident, $($by:tt)+) => {
         [
-            ("Patient", &self.patients),
-            ("Encounter", &self.encounters),
-            ("Condition", &self.conditions),
-            ("Observation", &self.observations),
-            ("Procedure", &self.procedures),
-            ("MedicationRequest", &self.medications),
-            ("Immunization", &self.immunizations),
-            ("AllergyIntolerance", &self.allergies),
-            ("DiagnosticReport", &self.reports),
-            ("CarePlan", &self.care_plans),
-            ("MedicationAdministration", &self.administrations),
-            ("Device", &self.devices),
-            ("DeviceUseStatement", &self.device_uses),
-            ("SupplyDelivery", &self.supplies),
-            ("ImagingStudy", &self.imaging_studies),
-            ("Coverage", &self.coverages),
-            ("Claim", &self.claims),
-            ("ExplanationOfBenefit", &self.benefits),
-            ("DocumentReference", &self.notes),
+            ("Patient", $($by)+ $selection.patients),
+            ("Encounter", $($by)+ $selection.encounters),
+            ("Condition", $($by)+ $selection.conditions),
+            ("Observation", $($by)+ $selection.observations),
+            ("Procedure", $($by)+ $selection.procedures),
+            ("MedicationRequest", $($by)+ $selection.medications),
+            ("Immunization", $($by)+ $selection.immunizations),
+            ("AllergyIntolerance", $($by)+ $selection.allergies),
+            ("DiagnosticReport", $($by)+ $selection.reports),
+            ("CarePlan", $($by)+ $selection.care_plans),
+            ("MedicationAdministration", $($by)+ $selection.administrations),
+            ("Device", $($by)+ $selection.devices),
+            ("DeviceUseStatement", $($by)+ $selection.device_uses),
+            ("SupplyDelivery", $($by)+ $selection.supplies),
+            ("ImagingStudy", $($by)+ $selection.imaging_studies),
+            ("Coverage", $($by)+ $selection.coverages),
+            ("Claim", $($by)+ $selection.claims),
+            ("ExplanationOfBenefit", $($by)+ $selection.benefits),
+            ("DocumentReference", $($by)+ $selection.notes),
         ]
-    }
+    };
 }
 
 impl Selection {
+    /// The patient and the entries, by resource type.
+    pub fn by_type(&self) -> [(&'static str, &[u32]); 19] {
+        by_type!(self, &)
+    }
+
     /// The part of it that is wanted.
     pub fn only(&self, wanted: impl Fn(&'static str, u32) -> bool) -> Selection {
-        let [
-            patients,
-            encounters,
-            conditions,
-            observations,
-            procedures,
-            medications,
-            immunizations,
-            allergies,
-            reports,
-            care_plans,
-            administrations,
-            devices,
-            device_uses,
-            supplies,
-            imaging_studies,
-            coverages,
-            claims,
-            benefits,
-            notes,
-        ] = self.by_type().map(|(resource_type, indexes)| {
-            indexes.iter().copied().filter(|index| wanted(resource_type, *index)).collect::<Vec<u32>>()
-        });
-        Selection {
-            patients,
-            encounters,
-            conditions,
-            observations,
-            procedures,
-            medications,
-            immunizations,
-            allergies,
-            reports,
-            care_plans,
-            administrations,
-            devices,
-            device_uses,
-            supplies,
-            imaging_studies,
-            coverages,
-            claims,
-            benefits,
-            notes,
+        let mut part = self.clone();
+        for (resource_type, indexes) in by_type!(part, &mut) {
+            indexes.retain(|index| wanted(resource_type, *index));
         }
+        part
     }
 }
 

@@ -1,6 +1,6 @@
 //! The score as one HTML page that needs nothing else: figures, two charts, and the tables behind them.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use super::{Correlation, Metric, Score};
 
@@ -86,21 +86,10 @@ fn metric_chart(metrics: &[Metric]) -> String {
             height - 20.0
         );
     }
-    for tick in [-8, -6, -4, -2, 0, 2, 4, 6, 8] {
-        let at = x(f64::from(tick));
-        let _ =
-            write!(svg, "<line class=\"tick\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{:.1}\"/>", height - 20.0);
-        let _ = write!(svg, "<text class=\"axis\" x=\"{at:.1}\" y=\"{:.1}\">{tick}</text>", height - 6.0);
-    }
+    ticks(&mut svg, [-8, -6, -4, -2, 0, 2, 4, 6, 8], |tick| x(f64::from(tick)), height);
     for (row, metric) in metrics.iter().enumerate() {
         let y = ROW * row as f64 + 12.0;
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            left - 10.0,
-            y + 4.0,
-            escaped(&metric.metric)
-        );
+        row_name(&mut svg, left, y, &metric.metric);
         let (Some(z), Some(observed)) = (metric.z, metric.observed) else {
             let _ = write!(svg, "<text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\">nobody measured</text>", x(0.0), y + 4.0);
             continue;
@@ -143,21 +132,10 @@ fn correlation_chart(pairs: &[Correlation]) -> String {
     let x = |r: f64| left + width * (r + 1.0) / 2.0;
     let description = "A ring for the published correlation, a point for that of the population.";
     let mut svg = open("correlations", left + width + 50.0, height, "Correlations of pairs", description);
-    for tick in [-1.0, -0.5, 0.0, 0.5, 1.0] {
-        let at = x(tick);
-        let _ =
-            write!(svg, "<line class=\"tick\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{:.1}\"/>", height - 20.0);
-        let _ = write!(svg, "<text class=\"axis\" x=\"{at:.1}\" y=\"{:.1}\">{tick}</text>", height - 6.0);
-    }
+    ticks(&mut svg, [-1.0, -0.5, 0.0, 0.5, 1.0], x, height);
     for (row, pair) in pairs.iter().enumerate() {
         let y = ROW * row as f64 + 12.0;
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            left - 10.0,
-            y + 4.0,
-            escaped(&pair.metric)
-        );
+        row_name(&mut svg, left, y, &pair.metric);
         let _ = write!(svg, "<circle class=\"ring\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"5\"/>", x(pair.target));
         let Some(observed) = pair.observed else { continue };
         let class = if (observed - pair.target).abs() <= 0.05 { "good" } else { "far" };
@@ -181,6 +159,22 @@ fn open(id: &str, width: f64, height: f64, title: &str, description: &str) -> St
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{title}\
          </title><desc id=\"{id}-d\">{description}</desc>"
     )
+}
+
+/// A line from top to bottom at each tick, with its number below.
+fn ticks<T: Copy + Display>(svg: &mut String, ticks: impl IntoIterator<Item = T>, x: impl Fn(T) -> f64, height: f64) {
+    for tick in ticks {
+        let at = x(tick);
+        let _ =
+            write!(svg, "<line class=\"tick\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{:.1}\"/>", height - 20.0);
+        let _ = write!(svg, "<text class=\"axis\" x=\"{at:.1}\" y=\"{:.1}\">{tick}</text>", height - 6.0);
+    }
+}
+
+/// What a row is about, left of it.
+fn row_name(svg: &mut String, left: f64, y: f64, name: &str) {
+    let name = escaped(name);
+    let _ = write!(svg, "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>", left - 10.0, y + 4.0);
 }
 
 fn tables(score: &Score, page: &mut String) {
