@@ -20,6 +20,7 @@ mod litter;
 mod live;
 mod location;
 mod manifest;
+mod memory;
 mod name;
 #[cfg(test)]
 mod other_readers;

@@ -11,7 +11,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::common::Result as QueryResult;
 use datafusion::datasource::ViewTable;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, TableType};
@@ -27,6 +27,7 @@ use crate::filter_is_true::FilterIsTrue;
 use crate::lake::{Inner, Lake};
 use crate::large_join::LargeJoin;
 use crate::live::LiveFile;
+use crate::memory::SharedMemory;
 use crate::scan::LakeTable;
 use crate::store::Store;
 use crate::transaction::Transaction;
@@ -35,9 +36,9 @@ use crate::{AsOf, Config, Error, Result, TableName, as_of};
 /// Schema for what a session registers itself.
 const SCRATCH_SCHEMA: &str = "public";
 /// Joins that may hold a side in memory at the same moment: two queries of several joins each, with room to err.
-const JOINS_AT_A_TIME: usize = 12;
-/// What a sort puts aside to merge what it has spilled, as a share of all memory, and at most.
-const SPILL_RESERVE: (usize, usize) = (64, 10 << 20);
+const JOINS_AT_A_TIME: usize = 8;
+/// What a sort puts aside to merge what it has spilled, as a share of all memory.
+const SPILL_RESERVE: usize = 512;
 /// Views that name views; deeper is a circle.
 const MAX_VIEW_DEPTH: usize = 32;
 
@@ -47,7 +48,7 @@ fn runtime(config: &Config, store: &Store) -> Result<Arc<RuntimeEnv>> {
     if let Some(limit) = config.memory_limit_bytes {
         let consumers_to_name = std::num::NonZeroUsize::MIN.saturating_add(2);
         builder =
-            builder.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(limit), consumers_to_name)));
+            builder.with_memory_pool(Arc::new(TrackConsumersPool::new(SharedMemory::new(limit), consumers_to_name)));
     }
     let runtime = builder.build_arc()?;
     store.register(&runtime);
@@ -74,7 +75,7 @@ pub(crate) fn template(config: &Config, store: &Store) -> Result<SessionState> {
     // The lake's own type for text; views of it would leak into what is written back.
     session.options_mut().execution.parquet.schema_force_view_types = false;
     if let Some(limit) = config.memory_limit_bytes {
-        session.options_mut().execution.sort_spill_reservation_bytes = (limit / SPILL_RESERVE.0).min(SPILL_RESERVE.1);
+        session.options_mut().execution.sort_spill_reservation_bytes = limit / SPILL_RESERVE;
     }
     let builder = SessionStateBuilder::new().with_config(session).with_runtime_env(runtime(config, store)?);
     let builder = builder.with_default_features().with_analyzer_rule(Arc::new(FilterIsTrue));
