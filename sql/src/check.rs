@@ -128,17 +128,18 @@ fn sql(kind: &TestKind, table: &str, column: &str, condition: Option<&str>) -> S
         Some(condition) => format!("(select * from {table} where {condition})"),
         None => table.to_owned(),
     };
-    let counted = |violation: &str, from: &str| {
+    let counted = |rows: &str, violation: &str, from: &str| {
         format!(
-            "select count(*) as row_count, \
+            "select count({rows}) as row_count, \
              coalesce(sum(case when {violation} then 1 else 0 end), 0) as violation_count from {from}"
         )
     };
     match kind {
-        TestKind::NotNull {} => counted(&format!("t.{column} is null"), &format!("{rows} as t")),
+        TestKind::NotNull {} => counted("*", &format!("t.{column} is null"), &format!("{rows} as t")),
         TestKind::Unique {} => unique(&rows, column, Some(column)),
         TestKind::UniqueCombination { columns } => unique(&rows, &columns.join(", "), None),
         TestKind::Relationships { to, field } => counted(
+            "*",
             "r.found is null",
             &format!(
                 "{rows} as t left join (select distinct {field} as found from {to}) as r on t.{column} = r.found \
@@ -147,7 +148,7 @@ fn sql(kind: &TestKind, table: &str, column: &str, condition: Option<&str>) -> S
         ),
         TestKind::AcceptedValues { values } => {
             let values = values.iter().map(literal).collect::<Vec<_>>().join(", ");
-            counted(&format!("t.{column} not in ({values})"), &format!("{rows} as t where t.{column} is not null"))
+            counted(&format!("t.{column}"), &format!("t.{column} not in ({values})"), &format!("{rows} as t"))
         }
         TestKind::AcceptedRange { min, max } => {
             let beyond = |sign: &str, bound: &Option<Value>| {
@@ -155,9 +156,9 @@ fn sql(kind: &TestKind, table: &str, column: &str, condition: Option<&str>) -> S
             };
             let beyond = [beyond("<", min), beyond(">", max)].into_iter().flatten().collect::<Vec<_>>().join(" or ");
             let beyond = if beyond.is_empty() { "false".to_owned() } else { beyond };
-            counted(&beyond, &format!("{rows} as t where t.{column} is not null"))
+            counted(&format!("t.{column}"), &beyond, &format!("{rows} as t"))
         }
-        TestKind::Expression { sql } => counted(&format!("not ({sql})"), &format!("{rows} as t")),
+        TestKind::Expression { sql } => counted("*", &format!("not ({sql})"), &format!("{rows} as t")),
         TestKind::RowCount { min, max, same_as } => {
             let beyond = [
                 min.map(|min| format!("case when n < {min} then {min} - n else 0 end")),
