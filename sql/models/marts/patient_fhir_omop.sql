@@ -33,16 +33,11 @@ person as (
     select * from marts.patient_demographics
 ),
 
-mapped as (
-    select distinct source_id, resource_type, resource_id from crosswalk
-),
-
 of_patient as (
     select
         resource.source_id,
         resource.patient_id,
         count(*) as resource_count,
-        count(mapped.resource_id) as mapped_resource_count,
         count(case when resource.resource_type = 'Encounter' then 1 end) as encounter_count,
         count(case when resource.resource_type = 'Condition' then 1 end) as condition_count,
         count(case when resource.resource_type = 'Observation' then 1 end) as observation_count,
@@ -51,10 +46,21 @@ of_patient as (
         count(case when resource.resource_type = 'Immunization' then 1 end) as immunization_count,
         count(case when resource.resource_type = 'AllergyIntolerance' then 1 end) as allergy_intolerance_count
     from resource
-    left join mapped
-        on resource.source_id = mapped.source_id
-        and resource.resource_type = mapped.resource_type
-        and resource.resource_id = mapped.resource_id
+    group by resource.source_id, resource.patient_id
+),
+
+mapped as (
+    select
+        resource.source_id,
+        resource.patient_id,
+        count(*) as resource_count
+    from resource
+    where exists (
+        select 1 from crosswalk
+        where crosswalk.source_id = resource.source_id
+            and crosswalk.resource_type = resource.resource_type
+            and crosswalk.resource_id = resource.resource_id
+    )
     group by resource.source_id, resource.patient_id
 ),
 
@@ -82,7 +88,7 @@ final as (
         patient.is_deceased as fhir_is_deceased,
         person.is_deceased as omop_is_deceased,
         coalesce(of_patient.resource_count, 0) as fhir_resource_count,
-        coalesce(of_patient.mapped_resource_count, 0) as fhir_mapped_resource_count,
+        coalesce(mapped.resource_count, 0) as fhir_mapped_resource_count,
         coalesce(of_patient.encounter_count, 0) as fhir_encounter_count,
         coalesce(of_patient.condition_count, 0) as fhir_condition_count,
         coalesce(of_patient.observation_count, 0) as fhir_observation_count,
@@ -102,6 +108,8 @@ final as (
     left join person on crosswalk.omop_id = person.person_id
     left join of_patient
         on patient.source_id = of_patient.source_id and patient.resource_id = of_patient.patient_id
+    left join mapped
+        on patient.source_id = mapped.source_id and patient.resource_id = mapped.patient_id
     left join of_person on person.person_id = of_person.person_id
 )
 
