@@ -1,5 +1,5 @@
 //! Answers questions with as few scans as possible: row checks of one table are columns of one aggregate query, and
-//! concept checks look at each distinct concept once. Very large joins are cut into passes, so memory stays bounded.
+//! concept checks look at each distinct concept once.
 
 mod asker;
 mod concept;
@@ -17,14 +17,17 @@ use tokio::task::JoinSet;
 
 use crate::contents::Contents;
 use crate::error::{Result, reading};
-use crate::question::{ConceptCheck, DigestCheck, Question, RowCheck, has_passes, lines};
-use asker::{Asker, CROSSWALK, sums};
+use crate::question::{ConceptCheck, DigestCheck, Question, RowCheck, lines};
+use asker::{Asker, is_out_of_memory, sums};
 use concept::answer_concepts;
 
 pub(crate) use asker::errored;
 
-/// Rows that one pass of a join may hold in memory.
-const PASS_ROWS: u64 = 4_000_000;
+/// Checks that share one scan, at most. The engine takes longer than in proportion over many columns: 225 of one table
+/// cost twice as much in one query as in four.
+const BATCH_CHECKS: usize = 32;
+/// A table of more rows is large: a query over it is asked alone.
+const LARGE_ROWS: u64 = 1_000_000;
 
 /// Answers all questions, in their order. `progress` is told the number of answered checks.
 pub(crate) async fn answer(
@@ -64,25 +67,31 @@ pub(crate) async fn answer(
     progress(answered);
     let session = &Asker::of(session, contents).await?;
 
-    let permits = Arc::new(Semaphore::new(threads.max(1)));
+    let threads = u32::try_from(threads).unwrap_or(u32::MAX).max(1);
+    let permits = Arc::new(Semaphore::new(threads as usize));
+    // A query over a large table is spread over all threads by itself; two at a time would only need twice the memory.
+    let turn = |table: &str| if contents.rows(table) > LARGE_ROWS { threads } else { 1 };
     let mut tasks: JoinSet<Vec<(usize, CheckResult)>> = JoinSet::new();
     // The largest first, so that none is left for the end when the other threads are done.
-    let mut batches: Vec<_> = batches.into_iter().collect();
+    let mut batches: Vec<_> = batches
+        .into_iter()
+        .flat_map(|(from, batch)| batch.cut().into_iter().map(move |part| (from.clone(), part)))
+        .collect();
     batches.sort_by_key(|(_, batch)| Reverse(batch.table().map_or(0, |table| contents.rows(table))));
     for (from, batch) in batches {
         let (session, permits) = (session.clone(), permits.clone());
-        let passes = batch.rows.first().map_or(1, |(_, row)| passes(contents, &row.check, &from));
+        let turn = batch.table().map_or(1, turn);
         tasks.spawn(async move {
-            let _permit = permits.acquire().await;
-            answer_batch(&session, &from, batch, passes).await
+            let _permit = permits.acquire_many(turn).await;
+            answer_batch(&session, &from, batch).await
         });
     }
     for (index, check) in alone {
         let (session, permits) = (session.clone(), permits.clone());
-        let passes = passes(contents, &check, &check.sql);
+        let turn = turn(&check.table);
         tasks.spawn(async move {
-            let _permit = permits.acquire().await;
-            vec![(index, answer_alone(&session, check, passes).await)]
+            let _permit = permits.acquire_many(turn).await;
+            vec![(index, answer_alone(&session, check).await)]
         });
     }
     if !concepts.is_empty() {
@@ -100,12 +109,12 @@ pub(crate) async fn answer(
         }
         progress(answered);
     }
-    Ok(results.into_iter().flatten().collect())
-}
-
-fn passes(contents: &Contents, check: &Check, sql: &str) -> u64 {
-    let rows = contents.rows(&check.table).max(if sql.contains(CROSSWALK) { contents.largest("omop.") } else { 0 });
-    if has_passes(sql) { rows.div_ceil(PASS_ROWS).clamp(1, 64) } else { 1 }
+    let mut results: Vec<CheckResult> = results.into_iter().flatten().collect();
+    for result in results.iter_mut().filter(|result| is_out_of_memory(result)) {
+        // It found no memory beside others.
+        *result = answer_alone(session, result.check.clone()).await;
+    }
+    Ok(results)
 }
 
 /// What shares one scan.
@@ -116,6 +125,17 @@ struct Batch {
 }
 
 impl Batch {
+    /// Parts of bounded size, those of like joins together.
+    fn cut(mut self) -> Vec<Batch> {
+        self.rows.sort_by(|(_, one), (_, other)| one.joins.cmp(&other.joins));
+        let mut rows = self.rows.into_iter().peekable();
+        let mut parts = vec![Batch { rows: rows.by_ref().take(BATCH_CHECKS).collect(), digests: self.digests }];
+        while rows.peek().is_some() {
+            parts.push(Batch { rows: rows.by_ref().take(BATCH_CHECKS).collect(), digests: Vec::new() });
+        }
+        parts
+    }
+
     /// The table that is scanned.
     fn table(&self) -> Option<&str> {
         let row = self.rows.first().map(|(_, row)| &row.check);
@@ -137,7 +157,7 @@ impl Columns {
 }
 
 /// All checks over one `from`: one query, one column per distinct aggregate.
-async fn answer_batch(session: &Asker, from: &str, batch: Batch, passes: u64) -> Vec<(usize, CheckResult)> {
+async fn answer_batch(session: &Asker, from: &str, batch: Batch) -> Vec<(usize, CheckResult)> {
     let joins: BTreeSet<String> = batch.rows.iter().flat_map(|(_, row)| row.joins.iter().cloned()).collect();
     let joins: Vec<String> = joins.into_iter().collect();
     let mut columns = Columns::default();
@@ -155,14 +175,14 @@ async fn answer_batch(session: &Asker, from: &str, batch: Batch, passes: u64) ->
         columns.0.iter().enumerate().map(|(index, column)| format!("{column} as c{index}")).collect();
     let sql = format!("select {}\nfrom {from}{}", selected.join(",\n    "), lines(&joins));
     let clock = Instant::now();
-    let sums = sums(session, &sql, passes).await.ok();
+    let sums = sums(session, &sql).await.ok();
     tracing::debug!(from, columns = columns.0.len(), elapsed_ms = clock.elapsed().as_millis() as u64, "batch answered");
     let mut results = Vec::with_capacity(batch.rows.len() + batch.digests.len());
     for ((index, row), (all, violating)) in batch.rows.into_iter().zip(places) {
         let result = match &sums {
             Some(sums) => CheckResult::judged(row.check, sums[all], sums[violating]),
             // One check may be at fault: each for itself then.
-            None => answer_alone(session, row.check, passes).await,
+            None => answer_alone(session, row.check).await,
         };
         results.push((index, result));
     }
@@ -171,16 +191,16 @@ async fn answer_batch(session: &Asker, from: &str, batch: Batch, passes: u64) ->
             Some(sums) if known.iter().all(|(place, value)| sums[*place] == *value) => {
                 CheckResult::judged(digest.check, sums[all], 0)
             }
-            _ => answer_alone(session, digest.check, 1).await,
+            _ => answer_alone(session, digest.check).await,
         };
         results.push((index, result));
     }
     results
 }
 
-async fn answer_alone(session: &Asker, check: Check, passes: u64) -> CheckResult {
+async fn answer_alone(session: &Asker, check: Check) -> CheckResult {
     let clock = Instant::now();
-    let sums = sums(session, &check.sql, passes).await;
+    let sums = sums(session, &check.sql).await;
     tracing::debug!(check.id, elapsed_ms = clock.elapsed().as_millis() as u64, "check answered");
     match sums {
         Ok(sums) if sums.len() == 2 => CheckResult::judged(check, sums[0], sums[1]),

@@ -46,12 +46,6 @@ impl Contents {
         self.tables.get(table).is_some_and(|table| table.row_count == 0)
     }
 
-    /// Rows of the largest table of a namespace, given with its dot.
-    pub fn largest(&self, namespace: &str) -> u64 {
-        let tables = self.tables.iter().filter(|(name, _)| name.starts_with(namespace));
-        tables.map(|(_, table)| table.row_count).max().unwrap_or(0)
-    }
-
     /// The type of a column, where table and column exist.
     pub fn column(&self, table: &str, column: &str) -> Option<&DataType> {
         let table = self.tables.get(table)?;

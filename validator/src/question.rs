@@ -169,38 +169,6 @@ pub(crate) fn lines(joins: &[String]) -> String {
     joins.iter().map(|join| format!("\n{join}")).collect()
 }
 
-const WITHIN: &str = "/*within ";
-const WITHIN_END: &str = "*/true";
-
-/// A condition that is true, until [`pass`] makes it select one share of the rows by a bigint expression.
-/// Both sides of a join on the expression carry it, so that a very large join is answered in several small ones.
-pub(crate) fn within(expression: &str) -> String {
-    format!("{WITHIN}{expression}{WITHIN_END}")
-}
-
-/// [`within`] for a text column such as a logical id.
-pub(crate) fn within_text(column: &str) -> String {
-    within(&format!("ascii(right({column}, 1))"))
-}
-
-/// True when the query can be cut into passes.
-pub(crate) fn has_passes(sql: &str) -> bool {
-    sql.contains(WITHIN)
-}
-
-/// The query for one of several passes over the data.
-pub(crate) fn pass(sql: &str, index: u64, of: u64) -> String {
-    let mut rest = sql;
-    let mut cut = String::with_capacity(sql.len());
-    while let Some((before, after)) = rest.split_once(WITHIN) {
-        let Some((expression, after)) = after.split_once(WITHIN_END) else { break };
-        cut.push_str(before);
-        cut.push_str(&format!("({expression}) % {of} = {index}"));
-        rest = after;
-    }
-    cut + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,16 +180,5 @@ mod tests {
         assert!(matches!(own_check(own.clone()), Question::Row(RowCheck { from, .. }) if from == "marts.x as t"));
         own.sql = "select sum(n) as row_count, sum(n - 1) as violation_count from (select count(*) as n from x group by a) as g".into();
         assert!(matches!(own_check(own), Question::Query(_)));
-    }
-
-    #[test]
-    fn a_query_is_cut_where_it_says_so() {
-        let sql = format!("select 1 from a join b on {} and {} and x", within("a.id"), within_text("b.name"));
-        assert_eq!(
-            pass(&sql, 2, 5),
-            "select 1 from a join b on (a.id) % 5 = 2 and (ascii(right(b.name, 1))) % 5 = 2 and x"
-        );
-        assert_eq!(pass("select 1", 2, 5), "select 1");
-        assert!(has_passes(&sql) && !has_passes("select 1"));
     }
 }

@@ -9,13 +9,12 @@ use model::quality::{Check, CheckResult, Status};
 
 use crate::contents::Contents;
 use crate::error::{Result, reading};
-use crate::question::pass;
 use crate::row::{Row, collect};
 
 /// A crosswalk of up to so many rows is read once and kept in memory: dozens of checks look into it.
 const KEPT_ROWS: u64 = 2_000_000;
 /// Where every row came from.
-pub const CROSSWALK: &str = "quality.crosswalk";
+const CROSSWALK: &str = "quality.crosswalk";
 const KEPT_CROSSWALK: &str = "crosswalk_in_memory";
 
 /// A session in which checks are asked.
@@ -53,19 +52,17 @@ impl Asker {
     }
 }
 
-/// The single row of counts of a query, summed over its passes.
-pub async fn sums(session: &Asker, sql: &str, passes: u64) -> Result<Vec<u64>, DataFusionError> {
-    let mut sums: Vec<u64> = Vec::new();
-    for index in 0..passes {
-        let sql = if passes == 1 { sql.to_owned() } else { pass(sql, index, passes) };
-        for row in session.ask(&sql).await? {
-            sums.resize(row.len(), 0);
-            for (column, sum) in sums.iter_mut().enumerate() {
-                *sum += u64::try_from(row.int(column)).unwrap_or(0);
-            }
-        }
-    }
-    Ok(sums)
+/// The single row of counts of a query.
+pub async fn sums(session: &Asker, sql: &str) -> Result<Vec<u64>, DataFusionError> {
+    let rows = session.ask(sql).await?;
+    let Some(row) = rows.first() else { return Ok(Vec::new()) };
+    Ok((0..row.len()).map(|column| u64::try_from(row.int(column)).unwrap_or(0)).collect())
+}
+
+/// True when the engine had no memory for a check.
+pub fn is_out_of_memory(result: &CheckResult) -> bool {
+    result.status == Status::Errored
+        && result.message.as_ref().is_some_and(|message| message.contains("Resources exhausted"))
 }
 
 /// A check that could not be answered, with the engine's reason on one line.

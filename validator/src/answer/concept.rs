@@ -134,6 +134,6 @@ async fn judge_concepts(
     );
     tracing::debug!(table.name = table, check.count = checks.len(), "concepts judged");
     let aside = Asker { session: aside, crosswalk: None };
-    let counts = sums(&aside, &sql, 1).await?;
+    let counts = sums(&aside, &sql).await?;
     Ok(counts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
 }

@@ -7,7 +7,7 @@ use model::quality::{Category, Check, UNREADABLE};
 use super::{Scope, clinical_tables};
 use crate::contents::Contents;
 use crate::error::Result;
-use crate::question::{self, DigestCheck, Known, Question, query_check, within};
+use crate::question::{self, DigestCheck, Known, Question, query_check};
 use crate::row::{Row, rows};
 
 /// The run whose accounting is judged: this one, or the latest that read input when this one only validates.
@@ -127,23 +127,18 @@ pub(crate) async fn traces(session: &SessionContext, contents: &Contents) -> Res
 
 /// Both directions between the rows of a table and the crosswalk. Equal sums of ids answer both at once.
 fn crosswalk(all: &mut Vec<Question>, scope: &Scope<'_>, name: &str, table: &str, key: &str) {
-    let listed = format!(
-        "(select distinct omop_id from quality.crosswalk where omop_table = '{table}' and {})",
-        within("omop_id")
-    );
+    let listed = format!("(select distinct omop_id from quality.crosswalk where omop_table = '{table}')");
     let mut complete =
         check("crosswalkComplete", name, format!("Every row of `{name}` made from FHIR names its resource."));
     complete.sql = format!(
         "select count(*) as row_count, count(*) filter (where x.omop_id is null) as violation_count\n\
-         from (select {key} as id from {name} where synced_from_fhir and {}) as t\n\
-         left join {listed} as x on x.omop_id = t.id",
-        within(key)
+         from (select {key} as id from {name} where synced_from_fhir) as t\n\
+         left join {listed} as x on x.omop_id = t.id"
     );
     let mut target = check("crosswalkTarget", name, format!("Every crosswalk entry of `{name}` has its row."));
     target.sql = format!(
         "select count(*) as row_count, count(*) filter (where t.id is null) as violation_count\n\
-         from {listed} as x left join (select distinct {key} as id from {name} where {}) as t on t.id = x.omop_id",
-        within(key)
+         from {listed} as x left join (select distinct {key} as id from {name}) as t on t.id = x.omop_id"
     );
     let (mut entries, mut digest) = (0, [0, 0, 0]);
     for trace in scope.traces.iter().filter(|trace| trace.omop_table == table) {

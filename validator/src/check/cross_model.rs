@@ -7,7 +7,7 @@ use model::quality::{Category, Check};
 
 use super::{Scope, Trace};
 use crate::contents::Contents;
-use crate::question::{self, Question, join_check, query_check, within, within_text};
+use crate::question::{self, Question, join_check, query_check};
 use source::{SOURCES, Source, target};
 
 /// Cross-model checks for every type whose flat table exists.
@@ -62,8 +62,7 @@ fn resources(all: &mut Vec<Question>, contents: &Contents, resource_type: &str, 
         check("resourceAccounted", flat, None, sentence),
         format!(
             "select count(*) as row_count, count(*) filter (where {lost}) as violation_count\n\
-             from (select id, source_id from {flat} where {}) as f\n{joins}",
-            within_text("id")
+             from {flat} as f\n{joins}"
         ),
     ));
     let sentence = format!("Every {resource_type} that made an OMOP row is in `{flat}`.");
@@ -71,18 +70,14 @@ fn resources(all: &mut Vec<Question>, contents: &Contents, resource_type: &str, 
         check("resourceKept", flat, None, sentence),
         format!(
             "select count(*) as row_count, count(*) filter (where f.id is null) as violation_count\n\
-             from {mapped} as x\nleft join (select distinct id, source_id from {flat} where {}) as f \
-             on f.id = x.resource_id and f.source_id = x.source_id",
-            within_text("id")
+             from {mapped} as x\nleft join (select distinct id, source_id from {flat}) as f \
+             on f.id = x.resource_id and f.source_id = x.source_id"
         ),
     ));
 }
 
 fn listed(table: &str, resource_type: &str) -> String {
-    format!(
-        "(select distinct resource_id, source_id from {table} where resource_type = '{resource_type}' and {})",
-        within_text("resource_id")
-    )
+    format!("(select distinct resource_id, source_id from {table} where resource_type = '{resource_type}')")
 }
 
 /// The day of birth in both models.
@@ -224,10 +219,9 @@ fn values(all: &mut Vec<Question>, contents: &Contents, table: &str, key: &str) 
 fn linked(flat: &str, resource_type: &str, table: &str, key: &str) -> String {
     format!(
         "(select omop_id, source_id, resource_id, part from quality.crosswalk \
-         where omop_table = '{table}' and resource_type = '{resource_type}' and {}) as x\n\
+         where omop_table = '{table}' and resource_type = '{resource_type}') as x\n\
          join omop.{table} as t on t.{key} = x.omop_id\n\
-         join {flat} as f on f.id = x.resource_id and f.source_id = x.source_id",
-        within("omop_id")
+         join {flat} as f on f.id = x.resource_id and f.source_id = x.source_id"
     )
 }
 
