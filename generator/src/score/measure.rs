@@ -1,7 +1,7 @@
 //! What a population has where a target is published.
 
 use super::people::{PRESSURE, People, Person};
-use super::target::{Measure, Target};
+use super::target::{Band, Measure, Target};
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -16,7 +16,9 @@ pub struct Found {
 
 /// Measures a target.
 pub fn measure(people: &People, target: &Target) -> Found {
-    let share = |test: &dyn Fn(&Person) -> Option<bool>| share(people.of(target).filter_map(test));
+    let share = |test: &dyn Fn(&Person) -> Option<bool>| {
+        share(people.of(target).filter_map(|person| Some((person.age, test(person)?))), &target.bands)
+    };
     match target.measure {
         Measure::Condition | Measure::Drug => share(&|person| Some(person.has(target.codes()))),
         Measure::ValueShare => share(&|person| {
@@ -89,19 +91,28 @@ fn hypertensive(person: &Person, target: &Target) -> Option<bool> {
     Some(high(person, target)? || (person.has(target.codes()) && person.has(target.others())))
 }
 
-/// A share in percent.
-fn share(answers: impl Iterator<Item = bool>) -> Found {
-    let (mut yes, mut people) = (0, 0);
-    for answer in answers {
-        yes += usize::from(answer);
-        people += 1;
+/// A share in percent of those who answered, by age: each band counts for what it is in the standard population. A band
+/// in which nobody did takes no part.
+fn share(answers: impl Iterator<Item = (i32, bool)>, bands: &[Band]) -> Found {
+    let mut counts = vec![(0, 0); bands.len()];
+    for (age, answer) in answers {
+        let Some(band) = bands.iter().rposition(|band| band.from <= age) else { continue };
+        counts[band].0 += usize::from(answer);
+        counts[band].1 += 1;
     }
+    let asked = || bands.iter().zip(&counts).filter(|(_, (_, people))| *people > 0);
+    let people = counts.iter().map(|(_, people)| people).sum();
+    let total: f64 = asked().map(|(band, _)| band.weight).sum();
     if people == 0 {
         return Found::default();
     }
-    let share = 100.0 * yes as f64 / people as f64;
-    let error = (share * (100.0 - share) / people as f64).sqrt();
-    Found { value: Some(share), error: Some(error), people }
+    let (mut value, mut variance) = (0.0, 0.0);
+    for (band, (yes, people)) in asked() {
+        let (weight, share) = (band.weight / total, 100.0 * *yes as f64 / *people as f64);
+        value += weight * share;
+        variance += weight * weight * share * (100.0 - share) / *people as f64;
+    }
+    Found { value: Some(value), error: Some(variance.sqrt()), people }
 }
 
 fn root(count: usize) -> f64 {

@@ -30,14 +30,34 @@ pub struct Target {
     pub age_low: Option<i32>,
     /// Oldest, in years.
     pub age_high: Option<i32>,
+    /// Ages at which the bands begin by which the figure is age-adjusted, with a space between them; none for a crude one.
+    pub adjusted_from: String,
+    /// The bands.
+    #[serde(skip)]
+    pub bands: Vec<Band>,
     /// The figure.
     pub target: f64,
-    /// Its published standard error.
+    /// Its published standard error, or the published 95 % confidence interval by 3.92.
     pub standard_error: Option<f64>,
     /// Its unit.
     pub unit: String,
     /// Who published it, and of which time it is.
     pub source: String,
+}
+
+/// A band of ages and what it counts for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Band {
+    /// Youngest, in years; the band ends where the next one begins.
+    pub from: i32,
+    /// Its people in the standard population, in thousands.
+    pub weight: f64,
+}
+
+#[derive(Deserialize)]
+struct Standard {
+    age_from: i32,
+    thousands: f64,
 }
 
 /// What a figure is about: records of care know less than surveys that measure everybody.
@@ -104,5 +124,47 @@ impl Target {
 
 /// Reads the targets.
 pub fn read() -> Result<Vec<Target>, Error> {
-    data_table!("target")
+    let mut targets: Vec<Target> = data_table!("target")?;
+    let standard: Vec<Standard> = data_table!("standard_population")?;
+    for target in &mut targets {
+        target.bands = bands(&target.adjusted_from, &standard);
+    }
+    Ok(targets)
+}
+
+/// The bands that begin at these ages; one for everybody when there are none.
+fn bands(begins: &str, standard: &[Standard]) -> Vec<Band> {
+    let mut bands: Vec<Band> =
+        begins.split_whitespace().filter_map(|age| age.parse().ok()).map(|from| Band { from, weight: 0.0 }).collect();
+    for row in standard {
+        if let Some(band) = bands.iter_mut().rfind(|band| band.from <= row.age_from) {
+            band.weight += row.thousands;
+        }
+    }
+    if bands.is_empty() {
+        bands.push(Band { from: 0, weight: 1.0 });
+    }
+    bands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shares that NCHS gives for adults by these bands.
+    #[test]
+    fn bands_count_for_what_they_are_in_the_standard_population() {
+        let standard: Vec<Standard> = data_table!("standard_population").unwrap();
+        let bands = bands("18 40 60", &standard);
+        let total: f64 = bands.iter().map(|band| band.weight).sum();
+        for (band, (from, share)) in bands.iter().zip([(18, 0.420263), (40, 0.357202), (60, 0.222535)]) {
+            assert_eq!(band.from, from);
+            assert!((band.weight / total - share).abs() < 1e-6, "{band:?}");
+        }
+    }
+
+    #[test]
+    fn a_crude_figure_is_of_one_band() {
+        assert_eq!(bands("", &[]), [Band { from: 0, weight: 1.0 }]);
+    }
 }

@@ -127,7 +127,9 @@ fn the_living_are_counted_by_their_latest_values() {
     assert_eq!(observed("Smoking now, adults"), Some(50.0));
     assert_eq!(observed("Diabetes recorded, Hispanic"), Some(100.0));
     assert_eq!(observed("Diabetes recorded, non-Hispanic white"), Some(0.0));
-    assert_eq!(observed("Diabetes recorded or measured, adults"), Some(50.0));
+    // Of two, one from 18 to 44 years has it and one from 45 to 64 has not: age-adjusted.
+    let (young, old) = (108_150.0, 60_991.0);
+    assert_eq!(observed("Diabetes recorded or measured, adults"), Some(young / (young + old) * 100.0));
     assert_eq!(observed("Total cholesterol of 240 and over, adults"), None);
     assert_eq!(observed("Systolic pressure, mean of adults"), Some(379.0 / 3.0));
     // Two codes for one thing: the later value.
