@@ -102,6 +102,16 @@ impl Population {
         self.states.iter().find(|state| state.code == *code).map_or(code, |state| &state.name)
     }
 
+    /// The word of a patient's first race.
+    pub fn first_race(&self, patient: &Patient) -> &str {
+        patient.races.first().map_or("", |row| &self.races[*row].word)
+    }
+
+    /// `hispanic`, or the word of the first race.
+    pub fn group(&self, patient: &Patient) -> &str {
+        if patient.hispanic { "hispanic" } else { self.first_race(patient) }
+    }
+
     /// Chance to die between two birthdays: log-linear between the ages of the table.
     pub fn yearly_death(&self, age: i32, female: bool) -> f64 {
         let age = f64::from(age);

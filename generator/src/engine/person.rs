@@ -209,7 +209,7 @@ impl From<Option<f64>> for Value {
 
 impl<'w> Person<'w> {
     pub(super) fn new(world: &'w World, mut patient: Patient, life: Life) -> Person<'w> {
-        let race = patient.races.first().map_or("", |row| world.population.races[*row].word.as_str());
+        let race = world.population.first_race(&patient);
         let circumstances = Circumstances::new(&patient, &life, race);
         let latent = world.vital_signs.latent(patient.seed, patient.index);
         let birth = midnight(patient.birth);
@@ -305,7 +305,8 @@ impl<'w> Person<'w> {
     fn have_birthday(&mut self, time: Moment) {
         let age = age_exact(self.patient.birth, time);
         self.tell_host(|host, subject, attributes| host.set_at_birthday(subject, time, attributes));
-        self.world.risks.set(&self.latent, age, self.patient.female, &mut self.attributes);
+        let group = self.world.population.group(&self.patient);
+        self.world.risks.set(&self.latent, age, self.patient.female, group, &mut self.attributes);
     }
 
     fn tell_host(&mut self, set: impl FnOnce(&HostAttributes, Subject<'_>, &mut [Value])) {

@@ -22,6 +22,8 @@ pub struct Analyte {
     pub spread: [[Option<Spread>; 2]; 2],
     pub slope_young: [f64; 2],
     pub slope_old: [f64; 2],
+    pub spread_young: [f64; 2],
+    pub spread_old: [f64; 2],
     pub between: f64,
     pub decimals: u32,
     pub bounds: (f64, f64),
@@ -59,6 +61,8 @@ struct AnalyteRow {
     scale: String,
     slope_young: f64,
     slope_old: f64,
+    spread_young: f64,
+    spread_old: f64,
     between: f64,
     decimals: u32,
     lowest: f64,
@@ -110,6 +114,8 @@ pub fn read(library: &mut Library) -> Result<Vec<Analyte>, Error> {
             if row.group == "all" {
                 analyte.slope_young[sex] = row.slope_young;
                 analyte.slope_old[sex] = row.slope_old;
+                analyte.spread_young[sex] = row.spread_young;
+                analyte.spread_old[sex] = row.spread_old;
             }
         }
     }
@@ -180,6 +186,8 @@ impl Analyte {
             spread: [[None; 2]; 2],
             slope_young: [0.0; 2],
             slope_old: [0.0; 2],
+            spread_young: [0.0; 2],
+            spread_old: [0.0; 2],
             between: row.between,
             decimals: row.decimals,
             bounds: (row.lowest, row.highest),
