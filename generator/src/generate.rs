@@ -3,6 +3,7 @@
 
 mod chunk;
 mod folder;
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use crate::{Error, Options};
 
 use chunk::Chunk;
 use folder::Folder;
+
+pub use part::{Made, Part, make};
 
 /// Patients that are made in one piece.
 const CHUNK: u64 = 32;

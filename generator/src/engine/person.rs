@@ -41,6 +41,8 @@ pub struct Entry(pub(super) u32);
 pub struct Simulated {
     /// What happened.
     pub record: Record,
+    /// States that its modules went through.
+    pub transitions: u64,
     /// How often each constraint had to be enforced.
     pub enforced: BTreeMap<String, u64>,
     /// How often a state of a module asked for what cannot be answered.
@@ -180,7 +182,12 @@ pub fn simulate(world: &World, index: u64) -> Result<Simulated, Error> {
     let (patient, life) = world.population.person(&world.options, index);
     let mut person = Person::new(world, patient, life);
     person.live()?;
-    Ok(Simulated { record: person.finish(), enforced: person.enforced, unanswered: person.unanswered.into_inner() })
+    Ok(Simulated {
+        record: person.finish(),
+        transitions: person.cursors.iter().map(|cursor| cursor.sequence).sum(),
+        enforced: person.enforced,
+        unanswered: person.unanswered.into_inner(),
+    })
 }
 
 impl From<bool> for Value {

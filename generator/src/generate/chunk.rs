@@ -141,7 +141,7 @@ impl<'w> Making<'w> {
 }
 
 /// The first moment that is written.
-fn history_start(options: &Options) -> Moment {
+pub fn history_start(options: &Options) -> Moment {
     match options.years_of_history {
         0 => Moment::MIN,
         years => {
