@@ -3,7 +3,7 @@
 //!
 //! `ln`, `exp` and the normal quantile are written out here because the platform's may differ in the last bit.
 
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::xxh3_64;
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -16,11 +16,20 @@ fn mix(mut bits: u64) -> u64 {
 
 /// The key of a stream.
 pub fn stream_key(seed: u64, patient: u64, stream: &str) -> u64 {
-    let mut hash = Xxh3Default::new();
-    hash.update(&seed.to_le_bytes());
-    hash.update(&patient.to_le_bytes());
-    hash.update(stream.as_bytes());
-    hash.digest()
+    // In one place, so that it is hashed at once, which is several times as fast as piece by piece.
+    let (mut short, mut long) = ([0; 96], Vec::new());
+    let length = 16 + stream.len();
+    let text = match short.get_mut(..length) {
+        Some(text) => text,
+        None => {
+            long.resize(length, 0);
+            &mut long
+        }
+    };
+    text[..8].copy_from_slice(&seed.to_le_bytes());
+    text[8..16].copy_from_slice(&patient.to_le_bytes());
+    text[16..].copy_from_slice(stream.as_bytes());
+    xxh3_64(text)
 }
 
 /// Draw number `counter` of the stream with that key.
@@ -286,6 +295,16 @@ mod tests {
 
     const KNOWN_BITS: [u64; 3] = [601_496_304_644_436_508, 13_557_152_116_580_522_214, 11_845_194_973_226_180_126];
     const KNOWN_UUID: &str = "53e0b664-8b87-4d9b-b9f4-7ae62226612d";
+
+    #[test]
+    fn a_name_of_any_length_is_hashed_alike() {
+        for length in [0, 1, 79, 80, 81, 300] {
+            let name = "x".repeat(length);
+            let mut text = [3_u64, 5].map(u64::to_le_bytes).concat();
+            text.extend_from_slice(name.as_bytes());
+            assert_eq!(stream_key(3, 5, &name), xxh3_64(&text), "{length}");
+        }
+    }
 
     #[test]
     fn streams_are_apart() {

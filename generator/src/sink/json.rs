@@ -143,21 +143,29 @@ impl Json {
 
     fn string(&mut self, value: &str) {
         self.out.push(b'"');
-        for byte in value.bytes() {
-            match byte {
-                b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', byte]),
-                b'\n' => self.out.extend_from_slice(b"\\n"),
-                b'\r' => self.out.extend_from_slice(b"\\r"),
-                b'\t' => self.out.extend_from_slice(b"\\t"),
-                0..0x20 => {
-                    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-                    self.out.extend_from_slice(b"\\u00");
-                    self.out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-                }
-                _ => self.out.push(byte),
+        let mut rest = value.as_bytes();
+        // Nearly every text is written in one piece.
+        while let Some(place) = rest.iter().position(|byte| needs_escape(*byte)) {
+            self.out.extend_from_slice(&rest[..place]);
+            self.escape(rest[place]);
+            rest = &rest[place + 1..];
+        }
+        self.out.extend_from_slice(rest);
+        self.out.push(b'"');
+    }
+
+    fn escape(&mut self, byte: u8) {
+        match byte {
+            b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => self.out.extend_from_slice(b"\\n"),
+            b'\r' => self.out.extend_from_slice(b"\\r"),
+            b'\t' => self.out.extend_from_slice(b"\\t"),
+            _ => {
+                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+                self.out.extend_from_slice(b"\\u00");
+                self.out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
             }
         }
-        self.out.push(b'"');
     }
 
     fn comma(&mut self) {
@@ -176,6 +184,10 @@ impl Json {
         self.out.push(bracket);
         self.first = false;
     }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
 /// Appends a number: whole numbers without a point, others as short as they can be read back.

@@ -118,7 +118,9 @@ impl<'w> OmopSink<'w> {
     }
 
     fn key(&self, resource_type: &str, id: Uuid, table: &str, part: &str) -> i64 {
-        omop_key(&self.world.options.source_id, &format!("{resource_type}/{id}"), table, part)
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let resource = [resource_type, "/", id.hyphenated().encode_lower(&mut text)].concat();
+        omop_key(&self.world.options.source_id, &resource, table, part)
     }
 
     fn person_id(&self, record: &Record) -> i64 {
