@@ -36,11 +36,11 @@ pub struct Analyte {
 /// The quartiles of a population.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
-    pub q1: f64,
     pub median: f64,
-    pub q3: f64,
-    /// Spread on the logarithmic scale.
-    pub log: bool,
+    /// From the median to the first and to the third quartile, on the scale.
+    sides: [f64; 2],
+    /// The logarithm of the median, where the scale is logarithmic.
+    log_median: Option<f64>,
 }
 
 /// What disease or treatment does to a value.
@@ -109,7 +109,7 @@ pub fn read(library: &mut Library) -> Result<Vec<Analyte>, Error> {
             analytes.push(Analyte::new(row));
         }
         if let Some(analyte) = analytes.last_mut() {
-            let spread = Spread { q1: row.q1, median: row.median, q3: row.q3, log: row.scale == "log" };
+            let spread = Spread::new([row.q1, row.median, row.q3], row.scale == "log");
             analyte.spread[sex][usize::from(row.group == "diabetes")] = Some(spread);
             if row.group == "all" {
                 analyte.slope_young[sex] = row.slope_young;
@@ -204,14 +204,18 @@ impl Analyte {
 }
 
 impl Spread {
+    fn new([q1, median, q3]: [f64; 3], is_logarithmic: bool) -> Spread {
+        let side = |quartile: f64| if is_logarithmic { ln(quartile / median) } else { quartile - median };
+        Spread { median, sides: [side(q1), side(q3)], log_median: is_logarithmic.then(|| ln(median)) }
+    }
+
     /// The value of one who stands so many standard deviations from the median.
     pub fn value(self, standing: f64) -> f64 {
-        let side = if standing < 0.0 { self.q1 } else { self.q3 };
+        let side = self.sides[usize::from(standing >= 0.0)];
         let share = standing.abs() / QUARTILE;
-        if self.log {
-            exp(ln(self.median) + ln(side / self.median) * share)
-        } else {
-            self.median + (side - self.median) * share
+        match self.log_median {
+            Some(median) => exp(median + side * share),
+            None => self.median + side * share,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Where a person stands among others, and how a week deviates from that: correlated normal numbers, in standard
 //! deviations.
 
+use std::cell::Cell;
+
 use crate::Error;
 use crate::random::normal_at;
 
@@ -12,13 +14,27 @@ const WEEKS: i64 = 8;
 #[derive(Clone, Debug)]
 pub struct Latent {
     pub person: Vec<f64>,
-    pub noise: Vec<u64>,
+    noise: Vec<Noise>,
     pub pain: u64,
     /// How strongly the heart ejects.
     pub ejection: f64,
 }
 
+/// Independent deviations of the weeks.
+#[derive(Clone, Debug)]
+struct Noise {
+    key: u64,
+    /// The latest week that was asked for, and its deviation: what is measured at a visit asks for the same again.
+    latest: Cell<Option<(i64, f64)>>,
+}
+
 impl Latent {
+    /// The standing of a person; `noise` has a key per analyte.
+    pub fn new(person: Vec<f64>, noise: impl Iterator<Item = u64>, pain: u64, ejection: f64) -> Latent {
+        let noise = noise.map(|key| Noise { key, latest: Cell::new(None) }).collect();
+        Latent { person, noise, pain, ejection }
+    }
+
     /// The person's standing in an analyte, in standard deviations.
     pub fn person(&self, analyte: usize) -> f64 {
         self.person[analyte]
@@ -26,7 +42,20 @@ impl Latent {
 
     /// How a week deviates from the person's usual value, for a mixture of independent numbers.
     pub fn deviation(&self, mixture: &[(usize, f64)], week: i64) -> f64 {
-        mixture.iter().map(|(column, share)| share * autoregressive(self.noise[*column], week)).sum()
+        mixture.iter().map(|(column, share)| share * self.noise[*column].of(week)).sum()
+    }
+}
+
+impl Noise {
+    fn of(&self, week: i64) -> f64 {
+        match self.latest.get() {
+            Some((known, deviation)) if known == week => deviation,
+            _ => {
+                let deviation = autoregressive(self.key, week);
+                self.latest.set(Some((week, deviation)));
+                deviation
+            }
+        }
     }
 }
 

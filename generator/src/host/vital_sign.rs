@@ -114,9 +114,9 @@ impl VitalSigns {
             .map(|analyte| analyte.mixture.iter().map(|(column, share)| independent[*column] * share).sum())
             .collect();
         let noise = stream_key(seed, patient, "noise");
-        let noise = (0..self.analytes.len()).map(|index| bits_at(noise, index as u64)).collect();
+        let noise = (0..self.analytes.len()).map(|index| bits_at(noise, index as u64));
         let ejection = normal_at(stream_key(seed, patient, "ejection fraction"), 0);
-        Latent { person, noise, pain: stream_key(seed, patient, "pain"), ejection }
+        Latent::new(person, noise, stream_key(seed, patient, "pain"), ejection)
     }
 
     /// The value of the vital sign of that name; nought when there is none.
