@@ -133,6 +133,11 @@ impl Codes {
         self.text_of[self.lists[list as usize][0] as usize]
     }
 
+    /// How many numbers there are for code texts.
+    pub fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
     /// The number of a bare code text, if some code has it.
     pub fn text_number(&self, text: &str) -> Option<Id> {
         self.texts.get(text)

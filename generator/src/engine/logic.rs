@@ -40,9 +40,9 @@ impl Person<'_> {
             Condition::Symptom(symptom, operator, value) => operator.numbers(self.symptom_strength(*symptom), *value),
             Condition::Observation(by, operator, operand) => {
                 let latest = match by {
-                    By::Codes(lists) => {
-                        lists.iter().find_map(|list| self.latest.get(&self.world.library.codes.text_id(*list)))
-                    }
+                    By::Codes(lists) => lists
+                        .iter()
+                        .find_map(|list| self.latest[self.world.library.codes.text_id(*list) as usize].as_ref()),
                     // An observation is not held by an attribute.
                     By::Attribute(_) | By::State(_) | By::StateElsewhere(_) => None,
                 };

@@ -23,7 +23,7 @@ impl Person<'_> {
         if !self.allowed(observation.codes, now) {
             return None;
         }
-        self.latest.insert(self.world.library.codes.text_id(observation.codes), value.clone());
+        self.latest[self.world.library.codes.text_id(observation.codes) as usize] = Some(value.clone());
         let (encounter, time) = self.placed(cursor, now);
         let range = match observation.category.as_str() {
             "laboratory" => self.world.reference_range(observation.codes, self.patient.female),
@@ -53,7 +53,7 @@ impl Person<'_> {
         let mut values = Vec::with_capacity(components.len());
         for component in components {
             let Some(value) = self.value(cursor, module, component, now) else { continue };
-            self.latest.insert(self.world.library.codes.text_id(component.codes), value.clone());
+            self.latest[self.world.library.codes.text_id(component.codes) as usize] = Some(value.clone());
             values.push((component.codes, value));
         }
         if values.is_empty() || !self.allowed(codes, now) {

@@ -73,7 +73,6 @@ pub(super) struct Pending<'w> {
 #[derive(Debug)]
 pub(super) struct Cursor {
     pub frames: Vec<Frame>,
-    pub wake: Moment,
     pub done: bool,
     /// Counts the states entered.
     pub sequence: u64,
@@ -153,13 +152,16 @@ pub(super) struct Person<'w> {
     pub attributes: Vec<Value>,
     pub vital_signs: Vec<Option<f64>>,
     pub cursors: Vec<Cursor>,
+    /// When each cursor wants to be asked again: side by side, since every step goes through all of them.
+    pub wakes: Vec<Moment>,
     /// Draws of the host: times of day.
     pub host_stream: Stream,
     pub slots: Vec<Slot>,
     pub active: Vec<u32>,
     pub begun: HashMap<(usize, usize), u32>,
     pub pending: Vec<Pending<'w>>,
-    pub latest: HashMap<Id, crate::record::ObservationValue>,
+    /// The latest value of each observation, by the number of its code's text.
+    pub latest: Vec<Option<crate::record::ObservationValue>>,
     pub symptoms: Vec<Symptom>,
     pub scheduler: Scheduler,
     pub open: Option<Open>,
@@ -223,13 +225,12 @@ impl<'w> Person<'w> {
         let mut host_stream = Stream::new(patient.seed, patient.index, "host");
         let of_town = patient.town * crate::facility::PRACTITIONERS_PER_TOWN;
         patient.practitioner = of_town + host_stream.below(2) as usize;
-        let cursors = world
+        let cursors: Vec<_> = world
             .library
             .top_level
             .iter()
             .map(|module| Cursor {
                 frames: vec![Frame::new(*module, world.library.modules[*module].initial, birth)],
-                wake: birth,
                 done: false,
                 sequence: 0,
                 in_wellness: None,
@@ -250,13 +251,14 @@ impl<'w> Person<'w> {
             death_cause: None,
             attributes: vec![Value::Nil; world.library.attributes.len()],
             vital_signs: vec![None; world.library.vital_signs.len()],
+            wakes: vec![birth; cursors.len()],
             cursors,
             host_stream,
             slots: Vec::new(),
             active: Vec::new(),
             begun: HashMap::new(),
             pending: Vec::new(),
-            latest: HashMap::new(),
+            latest: vec![None; world.library.codes.texts()],
             symptoms: Vec::new(),
             scheduler: Scheduler::new(birth),
             open: None,
@@ -301,7 +303,7 @@ impl<'w> Person<'w> {
         self.world.host_attributes.set_at_step(self.death, self.covid_vaccination, time, &mut self.attributes);
         self.open_due_visit(time);
         for cursor in 0..self.cursors.len() {
-            if self.cursors[cursor].wake <= time {
+            if self.wakes[cursor] <= time {
                 self.run(cursor, time)?;
             }
         }

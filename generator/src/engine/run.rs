@@ -28,7 +28,7 @@ impl<'w> Person<'w> {
         let mut later = Vec::new();
         for _ in 0..STATES_PER_STEP {
             if !self.alive(now) {
-                self.cursors[cursor].wake = Moment::MAX;
+                self.wakes[cursor] = Moment::MAX;
                 return Ok(());
             }
             self.cursors[cursor].states_run += 1;
@@ -46,7 +46,7 @@ impl<'w> Person<'w> {
                 Outcome::Blocked(wake) => match later.pop() {
                     Some(moment) => now = moment,
                     None => {
-                        self.cursors[cursor].wake = wake;
+                        self.wakes[cursor] = wake;
                         return Ok(());
                     }
                 },
@@ -84,7 +84,7 @@ impl<'w> Person<'w> {
         if self.open.is_some_and(|open| open.owner == Some(cursor)) {
             self.close_encounter(now, None);
         }
-        self.cursors[cursor].wake = Moment::MAX;
+        self.wakes[cursor] = Moment::MAX;
         self.cursors[cursor].done = true;
         self.cursors[cursor].in_wellness = None;
     }
