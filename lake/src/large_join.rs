@@ -15,6 +15,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
@@ -34,9 +35,12 @@ pub struct LargeJoin {
 }
 
 impl PhysicalOptimizerRule for LargeJoin {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let batches_rows = config.execution.batch_size.saturating_mul(config.execution.target_partitions);
         plan.transform_up(|node| match node.as_any().downcast_ref::<HashJoinExec>() {
-            Some(join) if can_merge(join) && size_bytes(join.left.as_ref()) > self.build_limit_bytes => {
+            Some(join)
+                if can_merge(join) && counted_bytes(join.left.as_ref(), batches_rows) > self.build_limit_bytes =>
+            {
                 Ok(Transformed::yes(sort_merge(join)?))
             }
             _ => Ok(Transformed::no(node)),
@@ -95,9 +99,19 @@ fn above(filter: &JoinFilter, left_columns: usize) -> Result<Arc<dyn PhysicalExp
     condition.data()
 }
 
-/// What the rows of a plan may take in memory, as far as statistics tell.
-fn size_bytes(plan: &dyn ExecutionPlan) -> usize {
-    row_count(plan).saturating_mul(row_bytes(&plan.schema()) + HASH_BYTES)
+/// What a join counts for the rows of a plan, as far as statistics tell. An aggregation gives its rows as slices of one
+/// batch, and the whole batch is counted for each of them. `batches_rows` are those of one batch in each partition.
+fn counted_bytes(plan: &dyn ExecutionPlan, batches_rows: usize) -> usize {
+    let rows = row_count(plan);
+    let slices = if comes_in_slices(plan) { (rows / batches_rows).max(1) } else { 1 };
+    rows.saturating_mul(row_bytes(&plan.schema()).saturating_mul(slices) + HASH_BYTES)
+}
+
+fn comes_in_slices(plan: &dyn ExecutionPlan) -> bool {
+    match plan.as_any().downcast_ref::<ProjectionExec>() {
+        Some(projection) => comes_in_slices(projection.input().as_ref()),
+        None => plan.as_any().is::<AggregateExec>(),
+    }
 }
 
 /// Rows of a plan: what is known, or else its estimate, but not less than half of its largest input. Estimates behind
@@ -136,10 +150,10 @@ mod tests {
     use crate::testing::{config, rows};
     use crate::{AsOf, Config, Lake};
 
-    /// The rows of a query over many rows, as text, without a limit and with one that makes its join a sort-merge join.
-    async fn found(sql: &str, joins: [&str; 2]) -> Vec<String> {
+    /// The rows of a query over many rows, as text, without a limit and with one, and the joins that it must get.
+    async fn found(sql: &str, limit: usize, joins: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
-        for (limit, join) in [None, Some(12 << 20)].into_iter().zip(joins) {
+        for (limit, join) in [None, Some(limit)].into_iter().zip(joins) {
             let folder = TempDir::new().unwrap();
             let lake = Lake::open(&Config { memory_limit_bytes: limit, ..config(&folder) }).await.unwrap();
             let session = lake.session(&AsOf::Latest).await.unwrap();
@@ -158,9 +172,18 @@ mod tests {
         let sql = "select a.id, b.name from big as a left join \
                    (select distinct id, name from big where value > 17 and name <> 'n3' and id % 2 = 0) as b \
                    on a.id = b.id + 1 where a.id not in (select id from big where id > 40000)";
-        let found = found(sql, ["HashJoinExec", "SortMergeJoinExec"]).await;
+        let found = found(sql, 12 << 20, ["HashJoinExec", "SortMergeJoinExec"]).await;
         assert!(found[0].lines().count() > 40_000);
         assert!(found[0] == found[1]);
+    }
+
+    #[tokio::test]
+    async fn slices_of_an_aggregation_count_as_often_as_they_come() {
+        let sql = "select b.id, a.name from (select distinct id from big) as b join big as a on a.id = b.id";
+        for (limit, join) in [(40 << 20, "HashJoinExec"), (20 << 20, "SortMergeJoinExec")] {
+            let found = found(sql, limit, ["HashJoinExec", join]).await;
+            assert!(found[0] == found[1]);
+        }
     }
 
     #[tokio::test]
@@ -172,7 +195,7 @@ mod tests {
         };
         for (kind, merged) in [("inner", "SortMergeJoinExec"), ("left", "HashJoinExec"), ("left anti", "HashJoinExec")]
         {
-            let found = found(&sql(kind), ["HashJoinExec", merged]).await;
+            let found = found(&sql(kind), 12 << 20, ["HashJoinExec", merged]).await;
             assert!(found[0] == found[1], "{kind}");
         }
     }
