@@ -78,7 +78,7 @@ fn wrong_rates_are_one_message() {
     assert!(ended.stderr.contains("`filthy` is neither a file nor one of the presets"), "{}", ended.stderr);
 }
 
-const DAYS: &str = "late_update = 0.05\nduplicate = 0.05\nmulti_race = 0.5\ninvalid = 0.02\n[day]\nnew_visit = 0.03\n\
+const DAYS: &str = "late_update = 0.05\nduplicate = 0.05\nmulti_race = 0.5\ninvalid = 0.1\n[day]\nnew_visit = 0.03\n\
                     changed = 0.03\nlate_version = 0.03\nentered_in_error = 0.02\ndeleted = 0.02\nmerged_patient = 0.2\n";
 
 /// Day by day the lake holds what the generator expects of that day; all in one load ends where the last day does.
