@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::constraint::Constraints;
 use crate::data_table::data_table;
-use crate::dirt::OtherUnits;
+use crate::dirt::{OtherUnits, Rates};
 #[cfg(test)]
 use crate::engine::Value;
 use crate::facility::Facilities;
@@ -34,6 +34,8 @@ pub struct World {
     pub host_codes: HostCodes,
     /// Domain constraints.
     pub constraints: Constraints,
+    /// How much of what is spoiled, and what a day that follows brings.
+    pub rates: Rates,
     /// Units that stand where others should.
     pub other_units: OtherUnits,
     /// Discharged home.
@@ -73,6 +75,7 @@ impl World {
             constraints: Constraints::new(&library.codes),
             ranges: reference_ranges(&library)?,
             options: options.clone(),
+            rates: options.dirt.clone().map_or_else(Rates::clean, Ok)?,
             other_units: OtherUnits::new()?,
             population,
             library,

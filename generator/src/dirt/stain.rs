@@ -3,8 +3,8 @@
 use chrono::{Datelike, NaiveDate};
 use model::fhir::Precision;
 
+use super::Kind;
 use super::blemish::{Blemish, Fault, NameForm};
-use super::{Kind, Rates};
 use crate::moment::{Moment, date};
 use crate::random::{bits_at, stream_key, unit_at};
 use crate::record::{ObservationValue, Record, Selection};
@@ -14,7 +14,8 @@ use crate::world::World;
 const FAR: [i16; 6] = [0, 60, 330, 540, 720, -660];
 
 /// Spoils the selected part of a record: each kind of dirt draws for itself, so that another rate changes nothing else.
-pub fn stain(world: &World, rates: &Rates, record: &mut Record, selection: &Selection) {
+pub fn stain(world: &World, record: &mut Record, selection: &Selection) {
+    let rates = &world.rates;
     for (resource_type, indexes) in selection.by_type() {
         let kinds = Kind::ALL.into_iter().filter(|kind| kind.befalls(resource_type) && rates.of(*kind) > 0.0);
         for kind in kinds {

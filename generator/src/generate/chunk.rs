@@ -7,7 +7,7 @@ use model::omop::Table;
 
 use super::add;
 use crate::account::Account;
-use crate::dirt::{Blemish, Rates, stain};
+use crate::dirt::{Blemish, stain};
 use crate::engine::{Unanswered, simulate};
 use crate::moment::{Moment, birthday_months, midnight};
 use crate::record::{Record, Selection};
@@ -55,13 +55,11 @@ impl Chunk {
         let mut unanswered = BTreeMap::new();
         let mut deceased = 0;
         let from = history_start(&world.options);
-        let clean = Rates::clean()?;
-        let rates = world.options.dirt.as_ref().unwrap_or(&clean);
         for index in patients {
             let mut life = simulate(world, index)?;
             let selection = life.record.select(from, world.options.notes);
-            stain(world, rates, &mut life.record, &selection);
-            let updates = Updates::draw(rates, world.options.updates, &life.record, &selection);
+            stain(world, &mut life.record, &selection);
+            let updates = Updates::draw(&world.rates, world.options.updates, &life.record, &selection);
             for (day, load) in loads.iter_mut().enumerate() {
                 load.take(&updates, &mut life.record, &selection, day as u32);
             }
