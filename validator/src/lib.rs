@@ -119,15 +119,14 @@ async fn examine(
         None => None,
     };
     results.extend(oracle.iter().flat_map(oracle::results));
+    let outcome = report::Outcome::of(session, &contents, accounting_run.as_deref()).await?;
     if let Some(folder) = &options.manifests {
-        let run = accounting_run.as_deref();
-        let (accounting, reasons) =
-            (report::accounting(session, run).await?, report::reasons(session, &contents, run).await?);
-        results.extend(oracle::account::results(&oracle::account::expected(folder)?, &accounting, &reasons));
+        let expected = oracle::account::expected(folder)?;
+        results.extend(oracle::account::results(&expected, &outcome.accounting, &outcome.reasons));
     }
     told("oracle");
     progress(total, total);
-    let report = report::report(session, &contents, options, accounting_run, results, oracle).await;
+    let report = report::report(session, &contents, options, accounting_run, outcome, results, oracle).await;
     told("figures");
     report
 }

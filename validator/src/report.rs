@@ -91,12 +91,27 @@ impl Report {
     }
 }
 
+/// What has become of the resources of a run.
+pub(crate) struct Outcome {
+    pub accounting: Accounting,
+    pub reasons: Vec<Reason>,
+}
+
+impl Outcome {
+    /// Reads it from the tables of quality.
+    pub async fn of(session: &SessionContext, contents: &Contents, run_id: Option<&str>) -> Result<Outcome> {
+        let accounting = accounting(session, run_id).await?;
+        Ok(Outcome { accounting, reasons: reasons(session, contents, run_id).await? })
+    }
+}
+
 /// Gathers what the report shows besides the results.
 pub(crate) async fn report(
     session: &SessionContext,
     contents: &Contents,
     options: &Options,
     accounting_run: Option<String>,
+    outcome: Outcome,
     mut results: Vec<CheckResult>,
     oracle: Option<OracleOutcome>,
 ) -> Result<Report> {
@@ -109,8 +124,8 @@ pub(crate) async fn report(
         software_version: env!("CARGO_PKG_VERSION").into(),
         cdm_version: model::omop::CDM_VERSION.into(),
         vocabulary_version: vocabulary_version(session, contents).await?,
-        accounting: accounting(session, accounting_run.as_deref()).await?,
-        reasons: reasons(session, contents, accounting_run.as_deref()).await?,
+        accounting: outcome.accounting,
+        reasons: outcome.reasons,
         oracle,
         results,
         tables: contents.row_counts(),
@@ -137,7 +152,7 @@ async fn vocabulary_version(session: &SessionContext, contents: &Contents) -> Re
     Ok(rows(session, "the vocabulary's release", sql).await?.first().and_then(|row| row.text(0)))
 }
 
-pub(crate) async fn accounting(session: &SessionContext, run_id: Option<&str>) -> Result<Accounting> {
+async fn accounting(session: &SessionContext, run_id: Option<&str>) -> Result<Accounting> {
     let mut accounting = Accounting::default();
     let Some(run_id) = run_id else { return Ok(accounting) };
     let sql = format!(
@@ -153,11 +168,7 @@ pub(crate) async fn accounting(session: &SessionContext, run_id: Option<&str>) -
     Ok(accounting)
 }
 
-pub(crate) async fn reasons(
-    session: &SessionContext,
-    contents: &Contents,
-    run_id: Option<&str>,
-) -> Result<Vec<Reason>> {
+async fn reasons(session: &SessionContext, contents: &Contents, run_id: Option<&str>) -> Result<Vec<Reason>> {
     let mut reasons = Vec::new();
     let Some(run_id) = run_id else { return Ok(reasons) };
     for (table, rejected) in [("quality.rejected", true), ("quality.exclusion", false)] {
