@@ -4,7 +4,7 @@ mod glue;
 mod rest;
 mod sqlite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iceberg::spec::TableMetadataRef;
 use iceberg::{TableRequirement, TableUpdate};
@@ -89,6 +89,19 @@ impl Client {
         }
     }
 
+    /// Reads the pointers of those of the tables that exist: with SQLite as of one moment, with a server one by one.
+    pub async fn pointers_of(&self, tables: &BTreeSet<TableName>) -> Result<BTreeMap<TableName, String>> {
+        match self {
+            Client::Rest(catalog) => catalog.pointers_of(tables.iter().cloned().collect()).await,
+            // One answer tells of many tables.
+            Client::Sqlite(_) | Client::Glue(_) => {
+                let mut pointers = self.pointers().await?;
+                pointers.retain(|table, _| tables.contains(table));
+                Ok(pointers)
+            }
+        }
+    }
+
     /// Reads the pointer of one table; none when it does not exist.
     pub async fn pointer(&self, table: &TableName) -> Result<Option<String>> {
         match self {
@@ -109,14 +122,20 @@ impl Client {
 
     /// Reads the SQL of all views.
     pub async fn views(&self) -> Result<BTreeMap<TableName, String>> {
-        let mut views = BTreeMap::new();
-        for (namespace, properties) in self.properties().await? {
-            for (key, sql) in properties {
-                if let Some(name) = key.strip_prefix(VIEW_PREFIX) {
-                    views.insert(TableName::new(&namespace, name), sql);
-                }
+        Ok(views_among(self.properties().await?))
+    }
+
+    /// Reads the SQL of those of the names that are views.
+    pub async fn views_of(&self, names: &BTreeSet<TableName>) -> Result<BTreeMap<TableName, String>> {
+        let properties = match self {
+            Client::Rest(catalog) => {
+                let namespaces: BTreeSet<&str> = names.iter().map(|name| name.namespace.as_str()).collect();
+                catalog.properties_of(namespaces.into_iter().map(String::from).collect()).await?
             }
-        }
+            Client::Sqlite(_) | Client::Glue(_) => self.properties().await?,
+        };
+        let mut views = views_among(properties);
+        views.retain(|view, _| names.contains(view));
         Ok(views)
     }
 
@@ -147,4 +166,16 @@ impl Client {
             Client::Glue(catalog) => catalog.swap(swaps, views).await,
         }
     }
+}
+
+fn views_among(properties: BTreeMap<String, BTreeMap<String, String>>) -> BTreeMap<TableName, String> {
+    let mut views = BTreeMap::new();
+    for (namespace, properties) in properties {
+        for (key, sql) in properties {
+            if let Some(name) = key.strip_prefix(VIEW_PREFIX) {
+                views.insert(TableName::new(&namespace, name), sql);
+            }
+        }
+    }
+    views
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use iceberg::spec::DataFile;
 
 use crate::catalog::{Swap, Swapped};
 use crate::flush::flush;
+use crate::lake::TABLES_AT_ONCE;
 use crate::snapshot::{Produced, Write, produce};
 use crate::staged::Staged;
 use crate::transaction::{Committed, Transaction};
@@ -117,14 +119,17 @@ async fn write_metadata(transaction: &Transaction, tables: &[TableName]) -> Resu
         timestamp_ms: transaction.timestamp_ms(),
         by_updates: inner.catalog.takes_updates(),
     };
-    let mut produced = Vec::with_capacity(tables.len());
     // Where nothing changes there is nothing to say; but a stamp has to be somewhere, and on as many as were counted.
     let all = transaction.tables_in_turn.is_some() || transaction.tables.values().all(Staged::is_still);
     let staged = tables.iter().filter_map(|table| transaction.tables.get_key_value(table));
-    for (table, staged) in staged.filter(|(_, staged)| all || !staged.is_still()) {
-        let next = produce(&write, table, &staged.base, staged.evolution.as_ref(), &staged.plan).await?;
-        produced.push((table.clone(), next));
-    }
+    let write = &write;
+    let produced = staged.filter(|(_, staged)| all || !staged.is_still()).map(|(table, staged)| async move {
+        let next = produce(write, table, &staged.base, staged.evolution.as_ref(), &staged.plan).await?;
+        Ok((table.clone(), next))
+    });
+    // All of them before the first error counts: what is still being written could not be removed.
+    let produced: Vec<Result<_>> = stream::iter(produced.collect::<Vec<_>>()).buffered(TABLES_AT_ONCE).collect().await;
+    let produced: Vec<(TableName, Produced)> = produced.into_iter().collect::<Result<_>>()?;
     let metadata = produced.iter().flat_map(|(_, next)| next.written.iter().map(String::as_str));
     let data = transaction.tables.values().flat_map(|staged| &staged.plan.add).map(DataFile::file_path);
     let unsafe_yet = match inner.config.durability {

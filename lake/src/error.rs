@@ -113,6 +113,9 @@ pub enum Error {
     /// A change was registered for a table that has no writer and does not exist.
     #[error("files were registered for table `{0}`, but this transaction opened no writer for it")]
     NoWriter(TableName),
+    /// A table was named that a transaction said it would not look at.
+    #[error("table `{0}` is not among those that this transaction was begun on")]
+    OutOfScope(TableName),
     /// Files of one table were given to another.
     #[error("files of table `{found}` were given to table `{table}`")]
     ForeignFiles {

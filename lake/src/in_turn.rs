@@ -54,20 +54,20 @@ pub(crate) async fn commit(mut transaction: Transaction) -> Result<Committed> {
     Ok(finish(&transaction, made, retries))
 }
 
-/// Reads where all tables are, and whether a stamp was committed: then also the properties that were set with it. The
-/// parts of a commit with this stamp that was interrupted are taken back first.
+/// Reads where some tables are, or all, and whether a stamp was committed to them: then also the properties that were
+/// set with it. The parts of a commit with this stamp that was interrupted are taken back first.
 pub(crate) async fn pointers_and_stamp(
     lake: &Lake,
     stamp: &Stamp,
+    scope: Option<&BTreeSet<TableName>>,
 ) -> Result<(BTreeMap<TableName, String>, Option<BTreeMap<String, String>>)> {
-    let pointers = lake.inner.catalog.pointers().await?;
-    let mut tables = Vec::with_capacity(pointers.len());
-    for (table, location) in &pointers {
-        tables.push((table, lake.inner.metadata(table, location).await?));
-    }
+    let pointers = pointers(lake, scope).await?;
+    let tables = lake.inner.metadata_of(&pointers).await?;
     let own = Parts::of(stamp, &tables);
     if own.found.is_empty() {
-        warn_of_others(&tables);
+        if scope.is_none() {
+            warn_of_others(&tables);
+        }
         return Ok((pointers, None));
     }
     if own.is_whole() {
@@ -76,7 +76,14 @@ pub(crate) async fn pointers_and_stamp(
     for (table, snapshot_id) in own.found {
         take_back(lake, &table, snapshot_id).await?;
     }
-    Ok((lake.inner.catalog.pointers().await?, None))
+    Ok((self::pointers(lake, scope).await?, None))
+}
+
+async fn pointers(lake: &Lake, scope: Option<&BTreeSet<TableName>>) -> Result<BTreeMap<TableName, String>> {
+    match scope {
+        Some(tables) => lake.inner.catalog.pointers_of(tables).await,
+        None => lake.inner.catalog.pointers().await,
+    }
 }
 
 /// Tells of commits that are there in part. They may be under way, or a table of theirs was dropped since: only who

@@ -91,11 +91,8 @@ pub(crate) async fn open(lake: &Lake, moment: &AsOf) -> Result<SessionContext> {
     if *moment == AsOf::Latest {
         entries.extend(pointers.into_iter().map(|(table, location)| (table, Entry::Current { location })));
     } else {
-        let mut tables = BTreeMap::new();
-        for (table, location) in pointers {
-            let metadata = inner.metadata(&table, &location).await?;
-            tables.insert(table, metadata);
-        }
+        let metadata = inner.metadata_of(&pointers).await?;
+        let tables: BTreeMap<_, _> = metadata.into_iter().map(|(table, metadata)| (table.clone(), metadata)).collect();
         for (table, snapshot) in as_of::pick(moment, &tables)? {
             let metadata = tables[&table].clone();
             entries.insert(table, Entry::Then { metadata, snapshot });
@@ -105,26 +102,27 @@ pub(crate) async fn open(lake: &Lake, moment: &AsOf) -> Result<SessionContext> {
     Ok(context(inner, entries, inner.catalog.namespaces().await?))
 }
 
-/// Opens a session that reads what a transaction has staged.
+/// Opens a session that reads what a transaction has staged, and beside it the lake as it was when the transaction began.
 pub(crate) async fn open_staged(transaction: &Transaction) -> Result<SessionContext> {
     let inner = &transaction.lake.inner;
     let mut entries = BTreeMap::new();
-    for (table, location) in inner.catalog.pointers().await? {
-        entries.insert(table, Entry::Current { location });
+    for (table, location) in &transaction.pointers {
+        entries.insert(table.clone(), Entry::Current { location: location.clone() });
     }
     for (table, staged) in &transaction.tables {
         let files = Arc::new(staged.live_files(&transaction.lake, table).await?);
         entries.insert(table.clone(), Entry::Staged { metadata: staged.current.clone(), files });
     }
-    let views = inner.catalog.views().await?;
-    entries.extend(views.into_iter().map(|(view, sql)| (view, Entry::View { sql })));
+    for (view, sql) in &transaction.known_views {
+        entries.insert(view.clone(), Entry::View { sql: sql.clone() });
+    }
     for (view, sql) in &transaction.views {
         match sql {
             Some(sql) => entries.insert(view.clone(), Entry::View { sql: sql.clone() }),
             None => entries.remove(view),
         };
     }
-    Ok(context(inner, entries, inner.catalog.namespaces().await?))
+    Ok(context(inner, entries, Vec::new()))
 }
 
 fn context(inner: &Arc<Inner>, entries: BTreeMap<TableName, Entry>, namespaces: Vec<String>) -> SessionContext {

@@ -2,7 +2,7 @@
 //!
 //! A change is kept as what was asked for, so that it can be applied again when somebody else committed first.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -40,9 +40,11 @@ pub struct Committed {
 pub struct Transaction {
     pub(crate) lake: Lake,
     pub(crate) stamp: Stamp,
-    /// Tables and views when the transaction began; a table that has moved since is found out at the commit.
-    pointers: BTreeMap<TableName, String>,
-    known_views: BTreeMap<TableName, String>,
+    /// Tables and views when the transaction began, those of its scope; a table that has moved since is found out at
+    /// the commit.
+    pub(crate) pointers: BTreeMap<TableName, String>,
+    pub(crate) known_views: BTreeMap<TableName, String>,
+    scope: Option<BTreeSet<TableName>>,
     already: Option<BTreeMap<String, String>>,
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) tables: BTreeMap<TableName, Staged>,
@@ -58,13 +60,18 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(crate) async fn begin(lake: &Lake, stamp: Stamp) -> Result<Transaction> {
-        let (pointers, already) = in_turn::pointers_and_stamp(lake, &stamp).await?;
+    pub(crate) async fn begin(lake: &Lake, stamp: Stamp, scope: Option<BTreeSet<TableName>>) -> Result<Transaction> {
+        let (pointers, already) = in_turn::pointers_and_stamp(lake, &stamp, scope.as_ref()).await?;
+        let known_views = match &scope {
+            Some(names) => lake.inner.catalog.views_of(names).await?,
+            None => lake.inner.catalog.views().await?,
+        };
         Ok(Transaction {
             lake: lake.clone(),
             stamp,
             pointers,
-            known_views: lake.inner.catalog.views().await?,
+            known_views,
+            scope,
             already,
             properties: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -117,6 +124,9 @@ impl Transaction {
 
     /// The state of a table when the transaction began; none when it did not exist.
     async fn base(&self, table: &TableName) -> Result<Option<Base>> {
+        if self.scope.as_ref().is_some_and(|scope| !scope.contains(table)) {
+            return Err(Error::OutOfScope(table.clone()));
+        }
         let Some(location) = self.pointers.get(table) else { return Ok(None) };
         let metadata = self.lake.inner.metadata(table, location).await?;
         Ok(Some(Base { location: Some(location.clone()), metadata }))
@@ -314,10 +324,53 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
-    use crate::testing::{append, files_below, lake, query, rows, spec, stamp, write};
+    use crate::testing::{append, files_below, lake, query, rows, show, spec, stamp, write};
     use crate::{Partition, Transform};
 
     const SUM: &str = "select count(*), sum(id), min(name), sum(value) from t.a";
+
+    #[tokio::test]
+    async fn a_transaction_sees_the_lake_as_it_was_when_it_began() {
+        let (_folder, lake) = lake().await;
+        append(&lake, "1", &spec("a"), rows(0..10)).await;
+        let transaction = lake.begin(stamp("2")).await.unwrap();
+        append(&lake, "3", &spec("a"), rows(10..20)).await;
+        append(&lake, "4", &spec("b"), rows(0..1)).await;
+        let session = transaction.session().await.unwrap();
+        assert_eq!(show(&session, "select count(*) from t.a").await, "10");
+        assert!(session.table("t.b").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_transaction_on_some_tables_sees_no_others() {
+        let (_folder, lake) = lake().await;
+        for name in ["a", "b"] {
+            append(&lake, name, &spec(name), rows(0..10)).await;
+        }
+        let view = TableName::new("v", "b");
+        let mut transaction = lake.begin(stamp("view")).await.unwrap();
+        transaction.create_view(&view, "select id from t.b").await.unwrap();
+        transaction.commit().await.unwrap();
+
+        let scope = BTreeSet::from([spec("a").name, spec("c").name]);
+        let begin = || lake.begin_on(stamp("1"), scope.clone());
+        let mut transaction = begin().await.unwrap();
+        let session = transaction.session().await.unwrap();
+        assert_eq!(show(&session, "select count(*) from t.a").await, "10");
+        assert!(session.table("t.b").await.is_err() && session.table("v.b").await.is_err());
+        assert!(
+            matches!(transaction.writer(&spec("b")).await, Err(Error::OutOfScope(table)) if table == spec("b").name)
+        );
+        let files = write(&mut transaction, &spec("c"), &[rows(0..3)]).await;
+        transaction.append(&spec("c").name, files);
+        transaction.commit().await.unwrap();
+        assert_eq!(query(&lake, "select count(*) from t.c").await, "3");
+        assert!(begin().await.unwrap().already_committed().is_some());
+
+        let transaction = lake.begin_on(stamp("2"), BTreeSet::from([view.clone(), spec("b").name])).await.unwrap();
+        let session = transaction.session().await.unwrap();
+        assert_eq!(show(&session, "select count(*) from v.b").await, "10");
+    }
 
     #[tokio::test]
     async fn appended_rows_are_there_and_a_replaced_table_has_only_the_new_ones() {

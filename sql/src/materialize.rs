@@ -1,6 +1,6 @@
 //! Builds one model: its rows are streamed into files and become visible in one commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -66,7 +66,11 @@ pub(crate) async fn build(lake: &Lake, project: &Project, model: &Model, options
         stage: format!("sql.{}", model.name),
         fingerprint: fingerprint.clone(),
     };
-    let mut transaction = lake.begin(stamp).await?;
+    let mut scope = BTreeSet::from([model.name.parse()?]);
+    for read in behind(&project.models, model) {
+        scope.insert(read.parse()?);
+    }
+    let mut transaction = lake.begin_on(stamp, scope).await?;
     if model.materialization == Materialization::View {
         return build_view(lake, project, model, transaction).await;
     }

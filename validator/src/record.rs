@@ -17,12 +17,14 @@ use crate::report::Report;
 pub(crate) async fn record(lake: &Lake, report: &Report) -> Result<()> {
     let fingerprint = format!("{:016x}", xxh3_64(&serde_json::to_vec(&report.results)?));
     let stamp = Stamp { run_id: report.run_id.clone(), stage: "validate".into(), fingerprint };
-    let mut transaction = lake.begin(stamp).await?;
+    let tables = [(&CHECK_RESULT, results(report)?), (&RUN, run(report)?)];
+    let named = |table: &QualityTable| TableName::new("quality", table.name);
+    let mut transaction = lake.begin_on(stamp, tables.iter().map(|(table, _)| named(table)).collect()).await?;
     if transaction.already_committed().is_some() {
         return Ok(());
     }
-    for (table, batch) in [(CHECK_RESULT, results(report)?), (RUN, run(report)?)] {
-        let name = TableName::new("quality", table.name);
+    for (table, batch) in tables {
+        let name = named(table);
         let spec = TableSpec {
             name: name.clone(),
             schema: table.schema(),

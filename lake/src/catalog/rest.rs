@@ -94,7 +94,11 @@ impl RestCatalog {
     }
 
     pub async fn properties(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-        let names = self.namespaces().await?;
+        self.properties_of(self.namespaces().await?).await
+    }
+
+    /// Reads the properties of some namespaces; one that does not exist has none.
+    pub async fn properties_of(&self, names: Vec<String>) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
         let found = stream::iter(names).map(async |name| {
             let found: Option<Namespace> = self.http.get(&format!("namespaces/{name}"), &[]).await?;
             Ok::<_, Error>((name, found.and_then(|found| found.properties).unwrap_or_default()))
@@ -117,7 +121,10 @@ impl RestCatalog {
     }
 
     pub async fn pointers(&self) -> Result<BTreeMap<TableName, String>> {
-        let tables = self.tables().await?;
+        self.pointers_of(self.tables().await?).await
+    }
+
+    pub async fn pointers_of(&self, tables: Vec<TableName>) -> Result<BTreeMap<TableName, String>> {
         let found = stream::iter(tables).map(async |table| {
             let pointer = self.pointer(&table).await?;
             Ok::<_, Error>(pointer.map(|location| (table, location)))
