@@ -1,11 +1,13 @@
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::healthlake::{Ended, Healthlake};
 use crate::server::{Asked, Server};
 
-/// Calls the program with a server in the place of Athena and of Trino.
-fn call(server: &Server, arguments: &[&str]) -> Ended {
-    let place = Healthlake::new();
+/// A call of the program with a server in the place of Athena and of Trino.
+fn command(place: &Healthlake, server: &Server, arguments: &[&str]) -> Command {
     let mut command = place.command("first", arguments);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
         command.env_remove(name);
@@ -13,7 +15,12 @@ fn call(server: &Server, arguments: &[&str]) -> Ended {
     command.envs([("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "eu-west-1")]);
     command.envs([("HEALTHLAKE_AWS_ENDPOINT", &server.uri), ("HEALTHLAKE_TRINO_URI", &server.uri)]);
     command.env("HEALTHLAKE_ATHENA_OUTPUT", "s3://results/here/");
-    Ended::from(command.output().unwrap())
+    command
+}
+
+fn call(server: &Server, arguments: &[&str]) -> Ended {
+    let place = Healthlake::new();
+    Ended::from(command(&place, server, arguments).output().unwrap())
 }
 
 fn query(server: &Server, engine: &str, more: &[&str]) -> Ended {
@@ -199,4 +206,40 @@ fn athena_is_told_to_make_iceberg_tables_where_the_lake_is() {
     let ended = call(&Server::start(empty), &["sql", "run", "--engine", "athena", "seed_age_band"]);
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     assert!(ended.stdout.contains("`--lake s3://bucket/prefix` says where the lake is"), "{}", ended.stdout);
+}
+
+/// Tells the program to end while a query is under way that would never end, and returns the last thing it asked.
+#[cfg(unix)]
+fn interrupt(engine: &str, signal: &str) -> Asked {
+    let server = Server::start(|_, asked| {
+        let next = format!("http://{}/v1/statement/executing/q-5/1", asked.header("host").unwrap());
+        let answer = match asked.line.as_str() {
+            line if line.ends_with("/v1/statement") || line.starts_with("GET") => json!({ "id": "q-5", "nextUri": next }),
+            _ => json!({
+                "QueryExecutionId": "q-5", "QueryExecution": { "Status": { "State": "RUNNING" } },
+            }),
+        };
+        (200, answer)
+    });
+    let place = Healthlake::new();
+    let mut child = command(&place, &server, &["query", "--engine", engine, "select 1"]).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while server.asked().len() < 3 {
+        assert!(Instant::now() < until && child.try_wait().unwrap().is_none(), "{engine}: no query is under way");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 2);
+    let expected = "query `q-5` failed: it was stopped: this program was told to end";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    server.asked().pop().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_query_that_is_under_way_is_stopped_with_the_program() {
+    let last = interrupt("athena", "-INT");
+    assert_eq!((last.action(), &last.json()["QueryExecutionId"]), ("StopQueryExecution", &json!("q-5")));
+    assert_eq!(interrupt("trino", "-TERM").line, "DELETE /v1/statement/executing/q-5/1");
 }

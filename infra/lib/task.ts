@@ -104,7 +104,12 @@ export class Task extends Construct {
     allow(
       this.definition.taskRole,
       {
-        actions: ['athena:StartQueryExecution', 'athena:GetQueryExecution', 'athena:GetQueryResults'],
+        actions: [
+          'athena:StartQueryExecution',
+          'athena:StopQueryExecution',
+          'athena:GetQueryExecution',
+          'athena:GetQueryResults',
+        ],
         resources: [`arn:${partition}:athena:${region}:${account}:workgroup/${storage.workgroup.name}`],
       },
       { actions: ['s3:GetBucketLocation'], resources: [storage.bucketArn] },

@@ -2,13 +2,14 @@
 
 mod answer;
 mod athena;
+mod interruption;
 mod trino;
 
 pub use answer::Answer;
 pub use athena::Athena;
 pub use trino::Trino;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// An engine beside the embedded one.
 #[derive(Debug)]
@@ -20,15 +21,26 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Runs one statement and waits for all of its rows.
+    /// Runs one statement and waits for all of its rows. When the process is told to end meanwhile, so is the statement.
     ///
     /// # Errors
     /// [`crate::Error::Engine`], with the query's id and the engine's own words, when the statement failed or could not be
     /// handed over.
     pub async fn run(&self, sql: &str) -> Result<Answer> {
         match self {
+            _ if interruption::has_come() => Err(self.failed("", "it is not started: this program was told to end")),
             Engine::Athena(athena) => athena.run(sql).await,
             Engine::Trino(trino) => trino.run(sql).await,
         }
     }
+
+    fn failed(&self, id: &str, reason: &str) -> Error {
+        match self {
+            Engine::Athena(_) => athena::failed(id, reason),
+            Engine::Trino(_) => trino::failed(id, reason),
+        }
+    }
 }
+
+/// What a statement failed of that was under way when the process was told to end.
+const STOPPED: &str = "it was stopped: this program was told to end";

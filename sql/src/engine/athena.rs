@@ -5,7 +5,7 @@ use std::time::Duration;
 use lake::{Aws, AwsFault};
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, STOPPED, interruption};
 use crate::error::{Error, Result};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -42,8 +42,18 @@ impl Athena {
         }
         let started = self.requests.repeat("StartQueryExecution", &asked).await.map_err(refused(""))?;
         let id = started["QueryExecutionId"].as_str().unwrap_or_default().to_owned();
-        let kind = self.wait(&id).await?;
-        self.rows(id, &kind).await
+        let answer = async {
+            let kind = self.wait(&id).await?;
+            self.rows(id.clone(), &kind).await
+        };
+        match interruption::unless(answer).await {
+            Some(answer) => answer,
+            None => {
+                let asked = json!({ "QueryExecutionId": id });
+                self.requests.repeat("StopQueryExecution", &asked).await.map_err(refused(&id))?;
+                Err(failed(&id, STOPPED))
+            }
+        }
     }
 
     /// Waits for the end of a query, and says what kind of statement it was.
@@ -111,7 +121,7 @@ fn cell(datum: &Value) -> Option<String> {
     datum["VarCharValue"].as_str().map(str::to_owned)
 }
 
-fn failed(id: &str, reason: &str) -> Error {
+pub(super) fn failed(id: &str, reason: &str) -> Error {
     Error::Engine { engine: "Athena", query_id: id.to_owned(), reason: reason.to_owned() }
 }
 

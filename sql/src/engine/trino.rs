@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Answer;
+use super::{Answer, STOPPED, interruption};
 use crate::error::{Error, Result};
 
 /// A server answers after a second at most, with or without rows.
@@ -94,13 +94,23 @@ impl Trino {
                 answer.rows.push(cells.map_err(|error| failed(&answer.query_id, &error.to_string()))?);
             }
             let Some(next) = page.next_uri else { return Ok(answer) };
-            page = self.page(&answer.query_id, self.client.get(next)).await?;
+            let waited = interruption::unless(self.page(&answer.query_id, self.client.get(&next))).await;
+            let Some(told) = waited else {
+                self.answer(&answer.query_id, self.client.delete(next)).await?;
+                return Err(failed(&answer.query_id, STOPPED));
+            };
+            page = told?;
         }
+    }
+
+    async fn page(&self, id: &str, request: RequestBuilder) -> Result<Page> {
+        let text = self.answer(id, request).await?;
+        serde_json::from_str(&text).map_err(|error| failed(id, &format!("`{}` did not answer a page: {error}", self.uri)))
     }
 
     /// One answer. A server that is busy says so by its status, and wants to be asked the same again; so it may be when
     /// a page that has an url of its own did not arrive.
-    async fn page(&self, id: &str, request: RequestBuilder) -> Result<Page> {
+    async fn answer(&self, id: &str, request: RequestBuilder) -> Result<String> {
         let mut request = request.header("X-Trino-User", &self.user);
         if let Some(password) = &self.password {
             request = request.basic_auth(&self.user, Some(password));
@@ -110,8 +120,8 @@ impl Trino {
             let again = request.try_clone().ok_or_else(|| failed(id, "the request cannot be made again"))?;
             let is_last = attempt == ATTEMPTS;
             match again.send().await {
-                Ok(answer) if answer.status().is_success() => match answer.json().await {
-                    Ok(page) => return Ok(page),
+                Ok(answer) if answer.status().is_success() => match answer.text().await {
+                    Ok(text) => return Ok(text),
                     Err(error) if is_last || id.is_empty() => return Err(unheard(id, &error)),
                     Err(_) => {}
                 },
@@ -155,6 +165,6 @@ fn unheard(id: &str, error: &reqwest::Error) -> Error {
     failed(id, &format!("{error}{cause}"))
 }
 
-fn failed(id: &str, reason: &str) -> Error {
+pub(super) fn failed(id: &str, reason: &str) -> Error {
     Error::Engine { engine: "Trino", query_id: id.to_owned(), reason: reason.to_owned() }
 }
