@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::Utc;
+use futures::{StreamExt, stream};
 use iceberg::spec::{
     FormatVersion, Schema, SortOrder, TableMetadata, TableMetadataBuilder, TableMetadataRef, UnboundPartitionSpec,
 };
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::reply::Refusal;
 use crate::catalog::{Swap, Swapped};
-use crate::lake::Lake;
+use crate::lake::{Lake, TABLES_AT_ONCE};
 use crate::litter::Litter;
 use crate::snapshot::{Base, next_location};
 use crate::{Error, TableName};
@@ -140,19 +141,21 @@ async fn publish(
     next: Vec<(TableName, Option<Base>, TableMetadata)>,
 ) -> Result<Vec<(String, TableMetadataRef)>, Refusal> {
     let litter = Litter::new(&lake.inner.store);
-    let mut swaps = Vec::with_capacity(next.len());
-    let mut published = Vec::with_capacity(next.len());
+    let mut writes = Vec::with_capacity(next.len());
     for (table, base, metadata) in next {
         let from = base.and_then(|base| base.location);
         let location = next_location(from.as_deref(), &metadata)?;
         litter.add(&location.to_string());
-        let written = metadata.write_to(&lake.inner.files, &location).await;
-        written.map_err(Error::metadata(&table, "written"))?;
-        let to = location.to_string();
-        let metadata = TableMetadataRef::new(metadata);
-        published.push((to.clone(), metadata.clone()));
-        swaps.push(Swap { table, from, to, metadata, updates: Vec::new(), requirements: Vec::new() });
+        writes.push(async move {
+            let written = metadata.write_to(&lake.inner.files, &location).await;
+            written.map_err(Error::metadata(&table, "written"))?;
+            let (to, metadata) = (location.to_string(), TableMetadataRef::new(metadata));
+            Ok(Swap { table, from, to, metadata, updates: Vec::new(), requirements: Vec::new() })
+        });
     }
+    let swaps: Vec<Result<Swap, Error>> = stream::iter(writes).buffered(TABLES_AT_ONCE).collect().await;
+    let swaps: Vec<Swap> = swaps.into_iter().collect::<Result<_, _>>()?;
+    let published: Vec<_> = swaps.iter().map(|swap| (swap.to.clone(), swap.metadata.clone())).collect();
     let swapped = lake.inner.catalog.swap(&swaps, &Default::default()).await;
     match swapped {
         Ok(Swapped::All) => {}
