@@ -4,6 +4,7 @@
 mod chunk;
 mod folder;
 mod part;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +18,11 @@ use crate::sink::omop::Concepts;
 use crate::world::World;
 use crate::{Error, Options};
 
-use chunk::Chunk;
+use chunk::{Chunk, Wanted};
 use folder::Folder;
 
 pub use part::{Made, Part, make};
+pub use rows::rows;
 
 /// Patients that are made in one piece.
 const CHUNK: u64 = 32;
@@ -53,7 +55,7 @@ pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ma
                 while permits.recv().is_ok() {
                     let index = next.fetch_add(1, Ordering::Relaxed) as usize;
                     let Some(range) = chunks.get(index) else { return };
-                    let made = Chunk::make(world, concepts, range.clone());
+                    let made = Chunk::make(world, concepts, range.clone(), Wanted::All);
                     let count = range.end - range.start;
                     progress(done.fetch_add(count, Ordering::Relaxed) + count);
                     if sender.send((index, made)).is_err() {

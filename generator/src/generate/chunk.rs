@@ -1,6 +1,7 @@
 //! A piece of the population: some patients, made and turned into bytes and rows.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use arrow::array::ArrayRef;
 use model::omop::Table;
@@ -39,8 +40,18 @@ pub struct Load {
     pub account: Account,
 }
 
+/// What is made of people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Resources, and the rows that are expected of them.
+    All,
+    /// The rows alone.
+    Rows,
+}
+
 /// A load in the making.
 struct Making<'w> {
+    wanted: Wanted,
     fhir: FhirSink<'w>,
     omop: OmopSink<'w>,
     /// What a day brings, for the account alone.
@@ -49,8 +60,8 @@ struct Making<'w> {
 
 impl Chunk {
     /// Makes some patients.
-    pub fn make(world: &World, concepts: &Concepts, patients: std::ops::Range<u64>) -> Result<Chunk, Error> {
-        let mut loads: Vec<_> = (0..=world.options.updates).map(|_| Making::new(world, concepts)).collect();
+    pub fn make(world: &World, concepts: &Concepts, patients: Range<u64>, wanted: Wanted) -> Result<Chunk, Error> {
+        let mut loads: Vec<_> = (0..=world.options.updates).map(|_| Making::new(world, concepts, wanted)).collect();
         let mut enforced = BTreeMap::new();
         let mut unanswered = BTreeMap::new();
         let mut deceased = 0;
@@ -74,7 +85,7 @@ impl Chunk {
     /// Makes clinics, hospitals and doctors, which all patients share.
     pub fn facilities(world: &World, concepts: &Concepts) -> Chunk {
         let loads = (0..=world.options.updates).map(|day| {
-            let mut load = Making::new(world, concepts);
+            let mut load = Making::new(world, concepts, Wanted::All);
             if day == 0 {
                 load.fhir.write_facilities();
             }
@@ -87,9 +98,9 @@ impl Chunk {
 }
 
 impl<'w> Making<'w> {
-    fn new(world: &'w World, concepts: &'w Concepts) -> Making<'w> {
+    fn new(world: &'w World, concepts: &'w Concepts, wanted: Wanted) -> Making<'w> {
         let omop = || OmopSink::new(world, concepts);
-        Making { fhir: FhirSink::new(world), omop: omop(), delta: omop() }
+        Making { wanted, fhir: FhirSink::new(world), omop: omop(), delta: omop() }
     }
 
     /// Takes a patient as he is at the end of a day: all of him on the first, later what that day brings.
@@ -98,7 +109,7 @@ impl<'w> Making<'w> {
         for (number, there) in updates.state(record, selection, day) {
             record.patient.number = number;
             self.omop.write(record, &there);
-            if day == 0 {
+            if day == 0 && self.wanted == Wanted::All {
                 self.fhir.write(record, &there);
             }
         }
@@ -131,7 +142,7 @@ impl<'w> Making<'w> {
     }
 
     fn finish(self, is_update: bool) -> Load {
-        let Making { fhir, mut omop, delta } = self;
+        let Making { fhir, mut omop, delta, .. } = self;
         let mut account = if is_update { delta.account } else { omop.account };
         (0..fhir.lines.deleted_count).for_each(|_| account.exclude("Bundle", "bundle_opened"));
         Load { lines: fhir.lines, tables: omop.builders.finish(), account }
