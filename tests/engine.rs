@@ -214,7 +214,9 @@ fn interrupt(engine: &str, signal: &str) -> Asked {
     let server = Server::start(|_, asked| {
         let next = format!("http://{}/v1/statement/executing/q-5/1", asked.header("host").unwrap());
         let answer = match asked.line.as_str() {
-            line if line.ends_with("/v1/statement") || line.starts_with("GET") => json!({ "id": "q-5", "nextUri": next }),
+            line if line.ends_with("/v1/statement") || line.starts_with("GET") => {
+                json!({ "id": "q-5", "nextUri": next })
+            }
             _ => json!({
                 "QueryExecutionId": "q-5", "QueryExecution": { "Status": { "State": "RUNNING" } },
             }),

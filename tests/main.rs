@@ -23,6 +23,8 @@ mod explain;
 mod healthlake;
 /// What the repository promises about its own structure.
 mod house;
+/// Synthetic patients who never were files.
+mod into_lake;
 /// From seed to report.
 mod pipeline;
 /// Other people's tools read the tables.

@@ -77,7 +77,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
     }
     match arguments.command {
         Command::Run(command) => run::run(global, config, command).await,
-        Command::Generate(command) => generate::run(global, config, command),
+        Command::Generate(command) => generate::run(global, config, command).await,
         Command::Etl(command) => etl::run(global, config, command).await,
         Command::Sql(command) => sql::run(global, config, command).await,
         Command::Validate(command) => validate::run(global, config, command).await,

@@ -61,6 +61,16 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Rows of a source would stand beside those of an earlier run.
+    #[error(
+        "the lake has {count} persons of source `{source_id}` already\nhint: `--lake DIR` names another folder, `HEALTHLAKE_ETL_SOURCE_ID` another source"
+    )]
+    SourceIsThere {
+        /// The source.
+        source_id: String,
+        /// How many persons.
+        count: i64,
+    },
     /// There are no resources kept as they came.
     #[error(
         "the lake keeps no resources of source `{source_id}` in `raw.resource_version`\nhint: `healthlake etl --keep-raw PATH` keeps them; without them, give the files to `healthlake etl` again"

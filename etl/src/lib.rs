@@ -21,6 +21,7 @@ mod id_set;
 mod lap;
 mod literal_reference;
 mod load;
+mod made;
 mod map;
 mod pass;
 mod policy;
@@ -45,6 +46,7 @@ pub use error::{Error, Result};
 pub use explain::{
     CodeStory, Explanation, MadeRow, Question, Refusal, Story, Target as ConceptTarget, TriedCoding, explain,
 };
+pub use made::{MadeRows, RowWriter, commit_rows};
 pub use map::MedicationRequestPolicy;
 pub use pass::Progress;
 pub use run::{Options, Outcome, run};

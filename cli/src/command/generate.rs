@@ -1,6 +1,7 @@
 //! `healthlake generate`: synthetic patients as files, without a lake; what a folder of modules needs; and how real a
 //! population looks.
 
+mod into_lake;
 mod lint;
 mod score;
 
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// Write a note of each visit too; `etl --notes` takes its text
     #[arg(long)]
     notes: bool,
+    /// Commit the OMOP rows to the lake at once and write no files: omop.* without fhir.*, for very large populations
+    #[arg(long, conflicts_with_all = ["output", "updates"])]
+    into_lake: bool,
 }
 
 #[derive(Subcommand)]
@@ -123,7 +127,7 @@ impl Population {
     }
 }
 
-pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
+pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Some(Command::Lint { folder }) => return lint::run(global, &folder),
         Some(Command::Score { folder, output }) => {
@@ -137,6 +141,9 @@ pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<
     config.etl.notes |= arguments.notes;
     let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
     let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
+    if arguments.into_lake {
+        return into_lake::run(global, &config, shard).await;
+    }
     let manifest = generate(&config, shard, arguments.updates, &output_folder)?;
     if global.format == Format::Json {
         output::print_json(&manifest)?;
@@ -155,8 +162,16 @@ pub fn run(global: &Global, mut config: Config, arguments: Arguments) -> Result<
 
 /// Generates the population of the settings into a folder.
 pub fn generate(config: &Config, shard: Shard, updates: u32, output_folder: &Path) -> Result<Manifest> {
+    let options = options(config, shard, updates, output_folder)?;
+    let bar = progress::count("generate", config.generate.patients / u64::from(shard.count));
+    let manifest = generator::generate(&options, &|patients| bar.set_position(patients));
+    bar.finish_and_clear();
+    manifest.with_context(|| format!("cannot generate patients into `{}`", output_folder.display()))
+}
+
+fn options(config: &Config, shard: Shard, updates: u32, output_folder: &Path) -> Result<generator::Options> {
     let settings = &config.generate;
-    let options = generator::Options {
+    Ok(generator::Options {
         patients: settings.patients,
         seed: settings.seed,
         shard,
@@ -172,11 +187,7 @@ pub fn generate(config: &Config, shard: Shard, updates: u32, output_folder: &Pat
         updates,
         output: output_folder.to_owned(),
         threads: config.threads(),
-    };
-    let bar = progress::count("generate", settings.patients / u64::from(shard.count));
-    let manifest = generator::generate(&options, &|patients| bar.set_position(patients));
-    bar.finish_and_clear();
-    manifest.with_context(|| format!("cannot generate patients into `{}`", output_folder.display()))
+    })
 }
 
 /// A path of the settings, where an empty one is none.

@@ -122,13 +122,15 @@ pub fn summary(report: &Report, written: &Written) -> String {
 }
 
 async fn last_run(lake: &Lake) -> Result<String> {
-    let sql = "select pipeline_run_id from quality.accounting order by pipeline_run_id desc limit 1";
+    // Rows that came from no files have no account.
+    let sql = "select pipeline_run_id from quality.accounting union all select pipeline_run_id from omop.cdm_source \
+               order by pipeline_run_id desc limit 1";
     let session = lake.session(&lake::AsOf::Latest).await?;
     let batches = match session.sql(sql).await {
         Ok(rows) => rows.collect().await?,
         Err(_) => Vec::new(),
     };
     let batch = batches.iter().find(|batch| batch.num_rows() > 0);
-    let batch = batch.context("the lake has no run to judge\nhint: `healthlake run` or `healthlake etl` makes one")?;
+    let batch = batch.context("the lake has no run to judge\nhint: `healthlake run`, `healthlake etl` or `healthlake generate --into-lake` makes one")?;
     Ok(arrow::util::display::array_value_to_string(batch.column(0), 0)?)
 }

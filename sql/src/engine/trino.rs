@@ -105,7 +105,8 @@ impl Trino {
 
     async fn page(&self, id: &str, request: RequestBuilder) -> Result<Page> {
         let text = self.answer(id, request).await?;
-        serde_json::from_str(&text).map_err(|error| failed(id, &format!("`{}` did not answer a page: {error}", self.uri)))
+        serde_json::from_str(&text)
+            .map_err(|error| failed(id, &format!("`{}` did not answer a page: {error}", self.uri)))
     }
 
     /// One answer. A server that is busy says so by its status, and wants to be asked the same again; so it may be when
