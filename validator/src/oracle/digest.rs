@@ -15,8 +15,6 @@ use tokio::task::JoinSet;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 const BUCKETS: usize = 1024;
-/// Rows of both sides that are compared cell by cell at a time.
-const GROUP_ROWS: u64 = 400_000;
 
 /// The rows of one bucket, whatever their order.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -55,13 +53,13 @@ pub async fn digest(table: &'static Table, rows: Option<DataFrame>) -> Result<Ve
     Ok(total)
 }
 
-/// Buckets that differ, in groups of bounded size.
-pub fn groups(left: &[Digest], right: &[Digest]) -> Vec<Arc<BTreeSet<usize>>> {
+/// Buckets that differ, in groups of at most so many rows of both sides, or of one bucket.
+pub fn groups(left: &[Digest], right: &[Digest], most_rows: u64) -> Vec<Arc<BTreeSet<usize>>> {
     let mut groups = Vec::new();
     let (mut group, mut size) = (BTreeSet::new(), 0);
     for bucket in (0..BUCKETS).filter(|bucket| left[*bucket] != right[*bucket]) {
         let rows = left[bucket].rows + right[bucket].rows;
-        if size + rows > GROUP_ROWS && !group.is_empty() {
+        if size + rows > most_rows && !group.is_empty() {
             groups.push(Arc::new(std::mem::take(&mut group)));
             size = 0;
         }
