@@ -13,6 +13,7 @@ use model::omop::key::omop_key;
 
 use crate::error::Result;
 use crate::id_set::IdSet;
+use crate::merge;
 use crate::query::{days, for_each, micros, numbers, quoted, sought, texts};
 use crate::reference::identifier_key;
 use crate::survey::Survey;
@@ -147,6 +148,7 @@ impl Existing {
         survey: &mut Survey,
         source_id: &str,
     ) -> Result<()> {
+        self.merges(session, survey, source_id).await?;
         self.last_visits(lake, survey).await?;
         self.definitions(lake, survey).await?;
         self.roles(lake, survey, source_id).await?;
@@ -175,7 +177,8 @@ impl Existing {
             }
         }
         let known = IdSet::new(rows.clone());
-        rows.extend(survey.unsure.iter().filter(|(_, person)| known.contains(*person)).map(|(visit, _)| *visit));
+        let heir = |person_id: i64| survey.directory.heir(person_id);
+        rows.extend(survey.unsure.iter().filter(|(_, person)| known.contains(heir(*person))).map(|(visit, _)| *visit));
         let detail = TableName::new("omop", "visit_detail");
         if self.tables.contains(&detail) {
             let columns = ["visit_detail_id", "visit_occurrence_id"];
@@ -235,6 +238,23 @@ impl Existing {
         Ok(())
     }
 
+    /// Adds whose records were merged into whose, where the input does not tell of these Patients; the heirs' rows are
+    /// wanted then.
+    async fn merges(&self, session: &SessionContext, survey: &mut Survey, source_id: &str) -> Result<()> {
+        if !self.tables.contains(&TableName::new("fhir", "patient")) {
+            return Ok(());
+        }
+        let known = merge::known(session, source_id).await?;
+        let lacking = known.into_iter().filter(|(key, ..)| !survey.keys.contains(*key) && !self.absent.contains(key));
+        survey.directory.merged.extend(lacking.map(|(_, person_id, heir)| (person_id, heir)));
+        if !survey.directory.merged.is_empty() {
+            let mut wanted: Vec<i64> = survey.wanted.iter().collect();
+            wanted.extend(survey.directory.merged.values().map(|person_id| survey.directory.heir(*person_id)));
+            survey.wanted = IdSet::new(wanted);
+        }
+        Ok(())
+    }
+
     /// Looks up the last visits of the input's persons, among the visits that the input itself does not bring or take.
     async fn last_visits(&self, lake: &Lake, survey: &mut Survey) -> Result<()> {
         let visit = TableName::new("omop", "visit_occurrence");
@@ -242,12 +262,14 @@ impl Existing {
             return Ok(());
         }
         let columns = ["visit_occurrence_id", "person_id", "visit_start_date"];
-        for batch in lake.find(&visit, "person_id", &sought(survey.directory.rows.iter()), &columns).await? {
+        let directory = &mut survey.directory;
+        let persons = sought(directory.rows.iter().chain(directory.merged.keys().copied()));
+        for batch in lake.find(&visit, "person_id", &persons, &columns).await? {
             let visits = numbers(&batch, 0).into_iter().zip(numbers(&batch, 1)).zip(days(&batch, 2));
             for ((visit, person), day) in visits {
-                let stays = !survey.directory.rows.contains(visit) && !survey.absent.contains(&visit);
+                let stays = !directory.rows.contains(visit) && !survey.absent.contains(&visit);
                 if let Some(day) = day.filter(|_| stays) {
-                    let last = survey.directory.last_visits.entry(person).or_insert(day);
+                    let last = directory.last_visits.entry(directory.heir(person)).or_insert(day);
                     *last = day.max(*last);
                 }
             }

@@ -85,6 +85,9 @@ pub struct MappedRow<'d> {
     pub part: Cow<'static, str>,
 }
 
+/// Why a Patient makes no person: another record took its place.
+pub const REPLACED: &str = "replaced_record";
+
 /// How the mapping judged the resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Judgement {

@@ -4,14 +4,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use lake::{KeySet, TableName, Transaction};
 use model::omop::{self, Lineage};
 
 use crate::error::Result;
 use crate::load::omop_spec;
 use crate::query::{micros, numbers, sought};
-use crate::view::column::{constant, timestamp};
+use crate::rewrite::rewritten;
 
 /// The visit before each visit, where there is one.
 #[derive(Default)]
@@ -88,25 +88,8 @@ fn renew(batch: &RecordBatch, order: &Preceding, lineage: &Lineage) -> Result<Re
     let Some((at, _)) = batch.schema().column_with_name("visit_occurrence_id") else {
         return Ok(RecordBatch::new_empty(batch.schema()));
     };
-    let rows = batch.num_rows();
     let preceding: Int64Array = numbers(batch, at).iter().map(|visit| order.of(*visit)).collect();
-    let schema = batch.schema();
-    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| -> ArrayRef {
-        match field.name().as_str() {
-            "preceding_visit_occurrence_id" => Arc::new(preceding.clone()),
-            "pipeline_run_id" => constant(&lineage.pipeline_run_id, rows),
-            "persisted_at" => timestamp(vec![Some(lineage.persisted_at.and_utc().timestamp_micros()); rows]),
-            _ => Arc::clone(column),
-        }
-    });
-    let columns: Vec<_> = columns.collect();
-    let fields = schema
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(field, column)| arrow::datatypes::Field::new(field.name(), column.data_type().clone(), true));
-    let schema = arrow::datatypes::Schema::new(fields.collect::<Vec<_>>());
-    Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+    rewritten(batch, "preceding_visit_occurrence_id", Arc::new(preceding), lineage)
 }
 
 #[cfg(test)]

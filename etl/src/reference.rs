@@ -17,6 +17,9 @@ use crate::id_set::IdSet;
 use crate::literal_reference::{plain, type_and_id, unversioned};
 pub use recent::Recent;
 
+/// A record may be merged into one that is merged later, and so on.
+const MOST_MERGES: usize = 16;
+
 /// What the input, and the lake before it, has to offer to references.
 #[derive(Default)]
 pub struct Directory {
@@ -30,12 +33,29 @@ pub struct Directory {
     pub identifiers: HashMap<u64, Box<str>>,
     /// The day on which each person was born; the first day of the month or year where only that is known.
     pub births: HashMap<i64, NaiveDate>,
+    /// The person that took the place of another, whose record was merged into his: see [`Directory::heir`].
+    pub merged: HashMap<i64, i64>,
     /// The Practitioner reference of each PractitionerRole, by [`name_key`].
     pub practitioner_of_role: HashMap<u64, Box<str>>,
     /// What others say of a resource, as JSON text, by the [`name_key`] of what it defines: the `code` of a Medication,
     /// excerpts of a Device, for a Practitioner of its PractitionerRole, and for a Condition the use that an Encounter has
     /// for it as a diagnosis, as a bare code.
     pub definitions: HashMap<u64, Arc<str>>,
+}
+
+impl Directory {
+    /// Who has the records of a person: somebody else when his own was merged into that one's.
+    pub fn heir(&self, person_id: i64) -> i64 {
+        let mut heir = person_id;
+        // Records that replace each other in a circle lead to none that exists.
+        for _ in 0..MOST_MERGES {
+            match self.merged.get(&heir) {
+                Some(next) => heir = *next,
+                None => break,
+            }
+        }
+        heir
+    }
 }
 
 /// The key of a resource's `Type/id`.
@@ -238,7 +258,7 @@ impl<'r> References<'r> {
         }
         let id = omop_key(self.source_id, name, table, "");
         match self.directory {
-            Some(directory) => directory.rows.contains(id).then_some(id),
+            Some(directory) => Some(directory.heir(id)).filter(|id| directory.rows.contains(*id)),
             None => Some(id),
         }
     }
@@ -368,6 +388,16 @@ mod tests {
         let references = References::new(&directory, "s", None, None);
         assert_eq!(references.provider("PractitionerRole/r"), Some(provider));
         assert_eq!(references.provider("PractitionerRole/q"), None);
+    }
+
+    #[test]
+    fn who_was_merged_into_another_is_that_one() {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(person);
+        let mut directory = directory(&[c]);
+        directory.merged.extend([(a, b), (b, c), (d, person("e")), (person("e"), d)]);
+        let references = References::new(&directory, "s", None, None);
+        assert_eq!(["Patient/a", "Patient/b", "Patient/c"].map(|name| references.person(name)), [Some(c); 3]);
+        assert_eq!(["Patient/d", "Patient/e", "Patient/f"].map(|name| references.person(name)), [None; 3]);
     }
 
     #[test]

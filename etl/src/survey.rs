@@ -13,14 +13,14 @@ use model::omop::Row;
 use model::omop::key::omop_key;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::document::{Resource, Tape};
+use crate::document::{Element, Resource, Tape};
 use crate::error::{Error, Result};
 use crate::extract::Block;
 use crate::extract::bundle::Head;
 use crate::extract::record::{Item, Position, Record, for_each};
 use crate::extract::source::Sources;
 use crate::id_set::IdSet;
-use crate::map::{self, Judgement};
+use crate::map::{self, Judgement, REPLACED};
 use crate::pass::{self, Meter};
 use crate::policy::Policy;
 use crate::preceding::Preceding;
@@ -92,6 +92,8 @@ struct Portion {
     parts: Vec<Part>,
     identifiers: Vec<(u64, Box<str>)>,
     practitioners: Vec<(u64, Box<str>)>,
+    /// Persons whose records were merged into others', these, and where it stands.
+    merges: Vec<(i64, i64, Position)>,
     definitions: Vec<Definition>,
     births: Vec<(i64, NaiveDate, Position)>,
     keys: Vec<i64>,
@@ -168,13 +170,19 @@ impl Portion {
 
     /// Maps a resource that others refer to, believing that what it refers to itself exists.
     fn target(&mut self, record: &Record<'_>, head: Head<'_>, name: &str, policy: &Policy<'_>) -> bool {
-        let Portion { tape, persons, others, visits, parts, identifiers, births, definitions, failure, .. } = self;
+        let Portion { tape, persons, others, visits, parts, identifiers, births, merges, definitions, failure, .. } =
+            self;
         let Ok(text) = std::str::from_utf8(record.text) else { return true };
         let Ok(element) = tape.parse(text) else { return true };
         let (Some(resource_type), Some(id)) = (head.resource_type, head.id) else { return true };
         let references = References::credulous(policy.source_id, record.bundle, record.full_url);
         let mapped = map::map(&Resource { resource_type, id, element }, &policy.context(&references));
-        if matches!(mapped.judgement, Judgement::Excluded { .. }) {
+        if let Judgement::Excluded { reason, .. } = mapped.judgement {
+            if reason == REPLACED {
+                let merge = merge(element, &references, name);
+                merges.extend(merge.map(|(person_id, heir)| (person_id, heir, record.position)));
+                identify(element, resource_type, id, identifiers);
+            }
             self.absent(name, policy);
             return false;
         }
@@ -216,15 +224,7 @@ impl Portion {
         }
         Definition::diagnoses(element, &references, name, record.position, definitions);
         if !matches!(resource_type, "Encounter" | "Coverage" | "Claim") {
-            for identifier in element.get("identifier").into_iter().flat_map(|identifiers| identifiers.items()) {
-                let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
-                if let Some(value) = identifier.get("value").and_then(|value| value.as_str()) {
-                    identifiers.push((identifier_key(resource_type, system, value), id.into()));
-                    if !system.is_empty() {
-                        identifiers.push((identifier_key(resource_type, "", value), id.into()));
-                    }
-                }
-            }
+            identify(element, resource_type, id, identifiers);
         }
         true
     }
@@ -303,6 +303,27 @@ impl Portion {
     }
 }
 
+/// Notes under which identifiers others may name a resource.
+fn identify(element: Element<'_>, resource_type: &str, id: &str, identifiers: &mut Vec<(u64, Box<str>)>) {
+    for identifier in element.get("identifier").into_iter().flat_map(|identifiers| identifiers.items()) {
+        let system = identifier.get("system").and_then(|system| system.as_str()).unwrap_or_default();
+        if let Some(value) = identifier.get("value").and_then(|value| value.as_str()) {
+            identifiers.push((identifier_key(resource_type, system, value), id.into()));
+            if !system.is_empty() {
+                identifiers.push((identifier_key(resource_type, "", value), id.into()));
+            }
+        }
+    }
+}
+
+/// The person that a Patient would be, and the one into whose record his was merged.
+fn merge(patient: Element<'_>, references: &References<'_>, name: &str) -> Option<(i64, i64)> {
+    let mut links = patient.get("link")?.items();
+    let replaced = links.find(|link| link.get("type").and_then(|kind| kind.as_str()) == Some("replaced-by"))?;
+    let heir = references.person(replaced.get("other")?.get("reference")?.as_str()?)?;
+    references.person(name).map(|person_id| (person_id, heir))
+}
+
 fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
     let mut all = Portion::default();
     let (mut versions, mut visits) = (Vec::new(), Vec::new());
@@ -314,6 +335,7 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
         all.parts.append(&mut part.parts);
         all.identifiers.append(&mut part.identifiers);
         all.practitioners.append(&mut part.practitioners);
+        all.merges.append(&mut part.merges);
         all.definitions.append(&mut part.definitions);
         all.births.append(&mut part.births);
         all.keys.append(&mut part.keys);
@@ -325,7 +347,11 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
     let counts = |candidate: &Candidate| candidate.present && winners.get(&candidate.name).is_none_or(|rows| *rows);
     let persons = all.persons.iter().filter(|candidate| counts(candidate)).map(|candidate| candidate.id);
     let persons = IdSet::new(persons.collect());
-    let has_person = |candidate: &Candidate| candidate.person_id == 0 || persons.contains(candidate.person_id);
+    let merges = all.merges.iter().filter(|(_, _, position)| !losers.contains_key(position));
+    let merged = merges.map(|(person_id, heir, _)| (*person_id, *heir)).collect();
+    let mut directory = Directory { merged, ..Directory::default() };
+    let heir = |person_id: i64| directory.heir(person_id);
+    let has_person = |candidate: &Candidate| candidate.person_id == 0 || persons.contains(heir(candidate.person_id));
     let exists = |candidate: &Candidate| counts(candidate) && has_person(candidate);
     let mut rows: Vec<_> =
         all.others.iter().filter(|candidate| exists(candidate)).map(|candidate| candidate.id).collect();
@@ -333,12 +359,11 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
     let mut last_visits = HashMap::new();
     if lake_holds_something {
         let others = all.others.iter().filter(|candidate| counts(candidate) && !has_person(candidate));
-        unsure.extend(others.map(|candidate| (candidate.id, candidate.person_id)));
+        unsure.extend(others.map(|candidate| (candidate.id, heir(candidate.person_id))));
     }
-    Spill::grouped(visits, |visits| {
+    let mut take = |person_id: i64, visits: &[[u64; 7]]| {
         let counts = |name: u64| winners.get(&name).is_none_or(|rows| *rows);
         let is_lost = |visit: &[u64; 7]| losers.contains_key(&position_of([visit[5], visit[6]]));
-        let person_id = visits[0][0] as i64;
         let visits = visits.iter().filter(|visit| counts(visit[3]) && !is_lost(visit));
         if let Some(last) = visits.clone().map(|visit| visit[4] as i64).max() {
             last_visits.insert(person_id, NaiveDate::from_epoch_days(last as i32).unwrap_or_default());
@@ -351,7 +376,18 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
         } else if lake_holds_something {
             unsure.extend(visits.map(|visit| (visit[2] as i64, person_id)));
         }
+    };
+    // The visits of those who were merged come together before they are taken.
+    let heirs: HashSet<i64> = directory.merged.values().map(|person_id| heir(*person_id)).collect();
+    let mut together: HashMap<i64, Vec<[u64; 7]>> = HashMap::new();
+    Spill::grouped(visits, |visits| {
+        let person_id = heir(visits[0][0] as i64);
+        match heirs.contains(&person_id) {
+            true => together.entry(person_id).or_default().extend(visits),
+            false => take(person_id, visits),
+        }
     })?;
+    together.iter().for_each(|(person_id, visits)| take(*person_id, visits));
     preceding.finish();
     rows.extend(persons.iter());
     let absent = all.others.iter().filter(|candidate| !candidate.present);
@@ -360,16 +396,14 @@ fn join(parts: Vec<Portion>, lake_holds_something: bool) -> Result<Survey> {
     all.parts.retain(|part| counts(&part.candidate) && (lake_holds_something || has_person(&part.candidate)));
     let definitions = definition::settle(all.definitions, &losers, &winners);
     all.births.retain(|(_, _, position)| !losers.contains_key(position));
+    directory.rows = IdSet::new(rows);
+    directory.last_visits = last_visits;
+    directory.identifiers = all.identifiers.into_iter().collect();
+    directory.practitioner_of_role = all.practitioners.into_iter().collect();
+    directory.births = all.births.into_iter().map(|(person_id, birth, _)| (person_id, birth)).collect();
+    directory.definitions = definitions;
     Ok(Survey {
-        directory: Directory {
-            rows: IdSet::new(rows),
-            visit_of_detail: HashMap::new(),
-            last_visits,
-            identifiers: all.identifiers.into_iter().collect(),
-            practitioner_of_role: all.practitioners.into_iter().collect(),
-            births: all.births.into_iter().map(|(person_id, birth, _)| (person_id, birth)).collect(),
-            definitions,
-        },
+        directory,
         losers,
         keys: IdSet::new(all.keys),
         wanted: IdSet::new(all.wanted),

@@ -107,3 +107,42 @@ async fn a_version_that_does_not_count_is_no_visit() {
                  left join omop.visit_occurrence w on w.visit_occurrence_id = v.preceding_visit_occurrence_id";
     assert_eq!(query(&lake, &format!("{order} order by 1")).await, ["2024-03-01|", "2024-04-01|2024-03-01"]);
 }
+
+/// Only what is said of persons: hashes of resources tell by which run they were mapped.
+async fn rows(lake: &lake::Lake) -> std::collections::BTreeMap<String, Vec<String>> {
+    content(lake).await.into_iter().filter(|(table, _)| table.starts_with("omop.")).collect()
+}
+
+#[tokio::test]
+async fn who_was_merged_into_another_leaves_him_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let (one, two) = (lake_in(&folder.path().join("one")).await, lake_in(&folder.path().join("two")).await);
+    let heir = PATIENT.replace("\"p\"", "\"q\"").replace("77", "88");
+    let link = r#""active":false,"link":[{"type":"replaced-by","other":{"reference":"Patient/q"}}],"id""#;
+    let merged = PATIENT.replacen("\"id\"", link, 1).replace("2024-01-01T", "2024-06-01T");
+    let own = ENCOUNTER.replace("\"e\"", "\"f\"").replace("2024-03-", "2024-04-").replace("Patient/p", "Patient/q");
+    let late = CONDITION.replace("\"c\"", "\"d\"").replace("2024-02-01", "2024-05-01");
+    fs::write(&file, [&heir, &merged, ENCOUNTER, CONDITION, &own, &late].join("\n")).unwrap();
+    let outcome = load(&one, "r1", &[&file]).await;
+    assert_eq!(outcome.accounting.total().rejected, 0, "{:?}", outcome.rejections);
+    assert_eq!(query(&one, "select count(*) from omop.person").await, ["1"]);
+    let person = "select count(distinct c.person_id), count(*) from omop.condition_occurrence c \
+                  join omop.person p on p.person_id = c.person_id and p.person_source_value = 'q'";
+    assert_eq!(query(&one, person).await, ["1|2"]);
+    let order = "select count(preceding_visit_occurrence_id) from omop.visit_occurrence";
+    assert_eq!(query(&one, order).await, ["1"]);
+
+    fs::write(&file, [PATIENT, &heir, ENCOUNTER, CONDITION, &own].join("\n")).unwrap();
+    load(&two, "r1", &[&file]).await;
+    assert_eq!(query(&two, "select count(*) from omop.person").await, ["2"]);
+    fs::write(&file, &merged).unwrap();
+    let outcome = load(&two, "r2", &[&file]).await;
+    assert_eq!(outcome.exclusions["Patient replaced_record"], 1);
+    assert_eq!(query(&two, person).await, ["1|1"]);
+    // Somebody who does not know goes on using the old name.
+    fs::write(&file, &late).unwrap();
+    let outcome = load(&two, "r3", &[&file]).await;
+    assert_eq!(outcome.accounting.total().mapped, 1, "{:?}", outcome.rejections);
+    assert_same(&rows(&two).await, &rows(&one).await);
+}

@@ -7,7 +7,7 @@ use model::omop::{NO_MATCHING_CONCEPT, Observation, Person};
 use model::vocabulary::{rule, value};
 
 use super::draft::{Draft, SOURCE_VALUE};
-use super::{Judgement, death, location};
+use super::{Judgement, REPLACED, death, location};
 
 const RACE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race";
 const ETHNICITY: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity";
@@ -20,7 +20,7 @@ pub fn from_patient(draft: &mut Draft<'_, '_>) -> Result<(), Judgement> {
     draft.gate_modifiers(&patient.modifier_extension, patient.implicit_rules.as_ref())?;
     if patient.active == Some(false) && patient.link.iter().any(|link| link.link_type.as_deref() == Some("replaced-by"))
     {
-        return Err(Judgement::excluded("replaced_record", "replaced-by"));
+        return Err(Judgement::excluded(REPLACED, "replaced-by"));
     }
     let Some(birth) = patient.birth_date else {
         return Err(Judgement::missing("Patient.birthDate", "expected at least the year of birth"));

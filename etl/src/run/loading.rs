@@ -1,6 +1,6 @@
 //! A run on its way: what is read before the first row is written, and how rows get into the transaction.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use lake::{Lake, Sought, TableName, Transaction, WrittenFiles};
@@ -19,6 +19,7 @@ use crate::extract::source::Sources;
 use crate::fact_relationship;
 use crate::lap::Lap;
 use crate::load::{self, Files, Origin, Sink};
+use crate::merge;
 use crate::pass::{self, Meter, Progress};
 use crate::preceding;
 use crate::query::sought;
@@ -114,6 +115,8 @@ impl<'l> Loading<'l> {
             removed = self.removed(existing, &mut changed, &spans).await?;
             persons.extend(existing.persons_of(self.lake, &removed).await?);
         }
+        let heirs = self.heirs(&removed);
+        persons.extend(heirs.values());
         lap.end("removed");
         let changed = sought(changed);
         let mut crosswalk = WrittenFiles::default();
@@ -140,6 +143,9 @@ impl<'l> Loading<'l> {
                 WrittenFiles::default(),
             )
             .await?;
+        }
+        for (table, count) in merge::hand_over(transaction, &heirs, &self.origin(true).lineage).await? {
+            *rows.entry(table).or_default() += count;
         }
         lap.end("put");
         let spans = match &self.existing {
@@ -179,7 +185,7 @@ impl<'l> Loading<'l> {
     }
 
     /// The rows that go because their resources changed or went. A person who goes takes along all resources that
-    /// made rows of his, since no row may belong to nobody.
+    /// made rows of his, since no row may belong to nobody; unless his record was merged into that of somebody else.
     async fn removed(
         &self,
         existing: &Existing,
@@ -187,13 +193,23 @@ impl<'l> Loading<'l> {
         written: &Spans,
     ) -> Result<BTreeMap<String, HashSet<i64>>> {
         let removed = existing.rows_of(self.lake, changed).await?;
-        let gone = removed.get("person").into_iter().flatten().filter(|person| !written.is_named(**person));
+        let heirs = self.heirs(&removed);
+        let gone = removed.get("person").into_iter().flatten();
+        let gone = gone.filter(|person| !written.is_named(**person) && !heirs.contains_key(person));
         let gone: HashSet<i64> = gone.copied().collect();
         if gone.is_empty() {
             return Ok(removed);
         }
         changed.extend(existing.resources_of(self.lake, &gone).await?);
         existing.rows_of(self.lake, changed).await
+    }
+
+    /// Of the persons that go, those whose records were merged into others', and these.
+    fn heirs(&self, removed: &BTreeMap<String, HashSet<i64>>) -> HashMap<i64, i64> {
+        let directory = &self.survey.directory;
+        let gone = removed.get("person").into_iter().flatten();
+        let heirs = gone.map(|person_id| (*person_id, directory.heir(*person_id)));
+        heirs.filter(|(person_id, heir)| person_id != heir && directory.rows.contains(*heir)).collect()
     }
 
     fn origin(&self, synced_from_fhir: bool) -> Origin {
