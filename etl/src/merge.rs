@@ -1,20 +1,18 @@
 //! Patients whose record was merged into another: what the lake has of them goes over to who took their place, since
 //! nobody may tell it again.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use arrow::array::Int64Array;
 use datafusion::prelude::SessionContext;
-use lake::{KeySet, TableName, Transaction};
+use lake::Transaction;
 use model::omop::Lineage;
 use model::omop::key::omop_key;
 
 use crate::era;
 use crate::error::Result;
-use crate::load::{cdm_tables, omop_spec};
-use crate::query::{for_each, numbers, quoted, sought, texts};
-use crate::rewrite::rewritten;
+use crate::load::cdm_tables;
+use crate::query::{for_each, numbers, quoted, texts};
+use crate::rewrite::reassign;
 
 /// Rows that are made of others, or of the Patient itself: they are made anew.
 const MADE_ANEW: [&str; 2] = ["person", "observation_period"];
@@ -54,28 +52,11 @@ pub async fn hand_over(
     heirs: &HashMap<i64, i64>,
     lineage: &Lineage,
 ) -> Result<Vec<(String, u64)>> {
+    let heirs: HashMap<i64, Option<i64>> = heirs.iter().map(|(person_id, heir)| (*person_id, Some(*heir))).collect();
     let mut counts = Vec::new();
-    let persons = sought(heirs.keys().copied());
     for table in cdm_tables().filter(|table| table.column("person_id").is_some() && !is_made_anew(table.name)) {
-        let Some(key) = table.key() else { continue };
-        let name = TableName::new("omop", table.name);
-        let schema = table.lake_schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let theirs = transaction.find(&name, "person_id", &persons, &columns).await?;
-        if theirs.iter().all(|batch| batch.num_rows() == 0) {
-            continue;
-        }
-        let mut writer = transaction.writer(&omop_spec(table)).await?;
-        let mut ids = HashSet::new();
-        for batch in &theirs {
-            let place = |column: &str| batch.schema().index_of(column);
-            let heir = |person_id: &i64| heirs.get(person_id).copied().unwrap_or(*person_id);
-            let moved: Int64Array = numbers(batch, place("person_id")?).iter().map(heir).collect();
-            writer.write(&rewritten(batch, "person_id", Arc::new(moved), lineage)?)?;
-            ids.extend(numbers(batch, place(key.name)?));
-        }
-        counts.push((name.to_string(), ids.len() as u64));
-        transaction.upsert(&name, key.name, KeySet::Int64(ids), writer.close()?).await?;
+        let count = reassign(transaction, table, "person_id", &heirs, lineage).await?;
+        counts.push((format!("omop.{}", table.name), count));
     }
     Ok(counts)
 }

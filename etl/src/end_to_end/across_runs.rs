@@ -146,3 +146,23 @@ async fn who_was_merged_into_another_leaves_him_the_records() {
     assert_eq!(outcome.accounting.total().mapped, 1, "{:?}", outcome.rejections);
     assert_same(&rows(&two).await, &rows(&one).await);
 }
+
+#[tokio::test]
+async fn what_was_seen_at_a_visit_stays_when_the_visit_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    fs::write(&file, [PATIENT, ENCOUNTER, CONDITION].join("\n")).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    let condition = "select count(*), count(visit_occurrence_id) from omop.condition_occurrence";
+    assert_eq!(query(&lake, condition).await, ["1|1"]);
+    fs::write(&file, ENCOUNTER.replace("11:00", "12:00")).unwrap();
+    load(&lake, "r2", &[&file]).await;
+    assert_eq!(query(&lake, condition).await, ["1|1"]);
+    let deletion = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Encounter/e"}}]}"#;
+    fs::write(&file, deletion).unwrap();
+    let outcome = load(&lake, "r3", &[&file]).await;
+    assert_eq!(query(&lake, condition).await, ["1|0"]);
+    assert_eq!(outcome.rows["omop.condition_occurrence"], 1);
+    assert_eq!(query(&lake, "select count(*) from omop.visit_occurrence").await, ["0"]);
+}

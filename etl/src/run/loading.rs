@@ -23,6 +23,7 @@ use crate::merge;
 use crate::pass::{self, Meter, Progress};
 use crate::preceding;
 use crate::query::sought;
+use crate::rewrite;
 use crate::spill::Spill;
 use crate::survey;
 use crate::transform::{Shared, Worker};
@@ -144,7 +145,10 @@ impl<'l> Loading<'l> {
             )
             .await?;
         }
-        for (table, count) in merge::hand_over(transaction, &heirs, &self.origin(true).lineage).await? {
+        let lineage = self.origin(true).lineage;
+        let mut rewritten = merge::hand_over(transaction, &heirs, &lineage).await?;
+        rewritten.extend(rewrite::let_go(transaction, &removed, &lineage).await?);
+        for (table, count) in rewritten {
             *rows.entry(table).or_default() += count;
         }
         lap.end("put");
