@@ -219,17 +219,20 @@ impl Existing {
                 }
             })
             .await?;
-            // A resource that only an identifier names is in the lake; its rows are wanted as well.
-            let tables: &[&str] = match resource_type {
-                "Patient" => &["person"],
-                "Practitioner" => &["provider"],
-                _ => &["care_site"],
+            // A resource that only an identifier names is in the lake, and its row perhaps as well.
+            let table = match resource_type {
+                "Patient" => "person",
+                "Practitioner" => "provider",
+                _ => "care_site",
             };
-            let ids = found.iter().flat_map(|(_, id)| {
-                tables.iter().map(move |table| omop_key(source_id, &format!("{resource_type}/{id}"), table, ""))
-            });
+            let key = format!("{table}_id");
+            let row_of = |id: &str| omop_key(source_id, &format!("{resource_type}/{id}"), table, "");
+            let named = found.iter().map(|(_, id)| survey.directory.heir(row_of(id)));
+            let named = sought(named.filter(|id| !survey.absent.contains(id)));
             let mut rows: Vec<i64> = survey.directory.rows.iter().collect();
-            rows.extend(ids.filter(|id| !survey.absent.contains(id)));
+            for batch in lake.find(&TableName::new("omop", table), &key, &named, &[&key]).await? {
+                rows.extend(numbers(&batch, 0));
+            }
             survey.directory.rows = IdSet::new(rows);
             for (key, id) in found {
                 survey.directory.identifiers.entry(key).or_insert(id);

@@ -148,6 +148,19 @@ async fn who_was_merged_into_another_leaves_him_the_records() {
 }
 
 #[tokio::test]
+async fn an_identifier_of_nobody_leads_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.ndjson");
+    let lake = lake_in(&folder.path().join("lake")).await;
+    let link = r#""active":false,"link":[{"type":"replaced-by","other":{"reference":"Patient/elsewhere"}}],"id""#;
+    fs::write(&file, PATIENT.replacen("\"id\"", link, 1)).unwrap();
+    load(&lake, "r1", &[&file]).await;
+    fs::write(&file, CONDITION).unwrap();
+    let outcome = load(&lake, "r2", &[&file]).await;
+    assert_eq!(outcome.rejections["Condition unresolved_reference"], 1, "{outcome:?}");
+}
+
+#[tokio::test]
 async fn what_was_seen_at_a_visit_stays_when_the_visit_goes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("in.ndjson");
