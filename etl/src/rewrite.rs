@@ -47,7 +47,7 @@ pub async fn reassign(
     to: &HashMap<i64, Option<i64>>,
     lineage: &Lineage,
 ) -> Result<u64> {
-    let Some(key) = table.key() else { return Ok(0) };
+    let Some(key) = table.key().filter(|_| !to.is_empty()) else { return Ok(0) };
     let name = TableName::new("omop", table.name);
     let schema = table.lake_schema();
     let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
