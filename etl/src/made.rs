@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use arrow::array::ArrayRef;
 use chrono::NaiveDateTime;
 use lake::{Lake, Stamp, TableName, TableWriter, Transaction};
-use model::omop::{Builders, Lineage, Table};
+use model::omop::{Lineage, Table};
 use model::quality::{ACCOUNTING, ANOMALY, CONCEPT_CHECK, LOSS, MAPPING_COVERAGE};
 
 use crate::derive;
 use crate::error::{Error, Result};
 use crate::load::{Origin, Sink, cdm_tables, omop_spec, quality_spec};
-use crate::query::{for_each, numbers};
+use crate::query::{for_each, numbers, quoted};
 use crate::view;
 use crate::vocabulary::{self, Vocabulary};
 
@@ -53,12 +53,11 @@ impl RowWriter {
     /// Writes columns that a builder of the table finished.
     ///
     /// # Errors
-    /// The lake refuses the rows.
+    /// The table is not one of the CDM proper, or the lake refuses the rows.
     pub fn write(&mut self, table: &'static Table, columns: Vec<ArrayRef>) -> Result<()> {
-        match self.tables.get_mut(table.name) {
-            Some(writer) => Ok(writer.write(&self.lineage.batch(table, columns))?),
-            None => Ok(()),
-        }
+        let writer = self.tables.get_mut(table.name);
+        let writer = writer.ok_or_else(|| lake::Error::NoWriter(TableName::new("omop", table.name)))?;
+        Ok(writer.write(&self.lineage.batch(table, columns))?)
     }
 }
 
@@ -76,7 +75,7 @@ pub async fn commit_rows<E: From<Error>>(
     if let Some(rows) = transaction.already_committed().and_then(|properties| properties.get(ROWS)) {
         return Ok(serde_json::from_str(rows).unwrap_or_default());
     }
-    refuse_others(&transaction, made).await?;
+    refuse_others(lake, &transaction, made).await?;
     let lineage = Lineage {
         pipeline_run_id: made.run_id.clone(),
         persisted_at: made.started_at,
@@ -95,12 +94,11 @@ async fn begin(lake: &Lake, made: &MadeRows) -> Result<Transaction> {
 }
 
 /// Rows are added and none taken away: those of an earlier run would stand beside them under the same keys.
-async fn refuse_others(transaction: &Transaction, made: &MadeRows) -> Result<()> {
-    let session = transaction.session().await?;
-    if session.table("omop.person").await.is_err() {
+async fn refuse_others(lake: &Lake, transaction: &Transaction, made: &MadeRows) -> Result<()> {
+    if lake.row_count(&TableName::new("omop", "person")).await?.is_none() {
         return Ok(());
     }
-    let quoted = |text: &str| text.replace('\'', "''");
+    let session = transaction.session().await?;
     let sql = format!(
         "select count(*) from omop.person where source_id = '{}' and pipeline_run_id <> '{}'",
         quoted(&made.source_id),
@@ -123,20 +121,15 @@ async fn prepare(
         vocabulary::write_starter(transaction).await?;
     }
     let origin = Origin { lineage: lineage.clone(), started_at: made.started_at.and_utc().timestamp_micros() };
-    Sink::open(transaction, &view::load(None)?, &origin, false).await?.close()?;
+    let mut sink = Sink::open(transaction, &view::load(None)?, &origin, false).await?;
+    sink.omop_row(&derive::cdm_source(&made.source_id, made.started_at.date(), vocabulary.version()).into());
+    for (table, files) in sink.close()?.by_table {
+        if table.name == "cdm_source" {
+            transaction.replace(&table, files);
+        }
+    }
     for table in [&ACCOUNTING, &MAPPING_COVERAGE, &LOSS, &ANOMALY, &CONCEPT_CHECK] {
         transaction.writer(&quality_spec(table)).await?.close()?;
-    }
-    let mut source = RowWriter::open(transaction, lineage).await?;
-    let mut builders = Builders::default();
-    builders.append(&derive::cdm_source(&made.source_id, made.started_at.date(), vocabulary.version()).into());
-    for (table, columns) in builders.finish() {
-        source.write(table, columns)?;
-    }
-    for (table, writer) in source.tables {
-        if table == "cdm_source" {
-            transaction.replace(&TableName::new("omop", table), writer.close()?);
-        }
     }
     let mut writers = Vec::new();
     for _ in 0..made.threads.max(1) {

@@ -22,7 +22,7 @@ const MADE_ANEW: [&str; 2] = ["person", "observation_period"];
 /// # Errors
 /// The lake cannot be read.
 pub async fn known(session: &SessionContext, source_id: &str) -> Result<Vec<(i64, i64, i64)>> {
-    let Ok(patients) = session.table("fhir.patient").await else { return Ok(Vec::new()) };
+    let patients = session.table("fhir.patient").await?;
     // A lake of an earlier version does not tell.
     if !patients.schema().has_column_with_unqualified_name("replaced_by_id") {
         return Ok(Vec::new());
