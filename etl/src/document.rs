@@ -1,5 +1,6 @@
-//! A parsed JSON record: flat nodes over the record's text, no copies. The content hash, the flat views and the typed
-//! structs of the mapping all read the same nodes, so a record is parsed once.
+//! A parsed JSON record: flat nodes over its text, which the tape keeps, so that a value is a place in the tape and
+//! nothing else. The content hash, the flat views and the typed structs of the mapping all read the same nodes, so a
+//! record is parsed once.
 //!
 //! A parser of our own, because a record must not be able to hurt: nesting is limited, a duplicate key is an error,
 //! decimals keep their digits, and the nodes of one record are reused for the next.
@@ -22,7 +23,8 @@ pub use read::WrongType;
 #[derive(Default)]
 pub struct Tape {
     nodes: Vec<Node>,
-    unescaped: String,
+    /// The record, and behind it the strings that have escapes in it, without them.
+    text: String,
     /// Of the outermost object.
     index: Index,
 }
@@ -49,7 +51,7 @@ pub enum Kind {
     Number,
     /// A string that stands in the text as it is.
     String,
-    /// A string with escapes: it stands in the tape.
+    /// A string with escapes: without them it stands behind the record.
     Escaped,
     /// `[…]`
     Array,
@@ -71,7 +73,6 @@ pub struct Resource<'d> {
 /// One value of a record: an object, an array, a string, a number, a boolean or null.
 #[derive(Clone, Copy)]
 pub struct Element<'d> {
-    text: &'d str,
     tape: &'d Tape,
     index: u32,
 }
@@ -88,9 +89,19 @@ impl Tape {
     ///
     /// # Errors
     /// The record is not JSON, is nested too deeply or names a member twice.
-    pub fn parse<'d>(&'d mut self, text: &'d str) -> Result<Element<'d>, Fault> {
+    pub fn parse(&mut self, text: &str) -> Result<Element<'_>, Fault> {
         parse::parse(text, self)?;
-        Ok(Element { text, tape: self, index: 0 })
+        Ok(Element { tape: self, index: 0 })
+    }
+
+    #[inline]
+    fn text_of(&self, node: Node) -> &str {
+        &self.text[node.start as usize..node.end as usize]
+    }
+
+    #[inline]
+    fn bytes_of(&self, node: Node) -> &[u8] {
+        &self.text.as_bytes()[node.start as usize..node.end as usize]
     }
 }
 
@@ -157,8 +168,7 @@ impl<'d> Element<'d> {
     #[inline]
     fn is_named(&self, key: u32, name: &str, fingerprint: u32) -> bool {
         let key = self.tape.nodes[key as usize];
-        let from = if key.kind == Kind::String { self.text } else { &self.tape.unescaped };
-        key.next == fingerprint && from.as_bytes()[key.start as usize..key.end as usize] == *name.as_bytes()
+        key.next == fingerprint && self.tape.bytes_of(key) == name.as_bytes()
     }
 
     /// True for the same value of the same record.
@@ -182,32 +192,28 @@ impl<'d> Element<'d> {
     #[inline]
     pub fn members(&self) -> Members<'d> {
         let (at, end) = if self.kind() == Kind::Object { self.inside() } else { (0, 0) };
-        Members { text: self.text, tape: self.tape, at, end }
+        Members { tape: self.tape, at, end }
     }
 
     /// The items of an array; none for anything else.
     #[inline]
     pub fn items(&self) -> Items<'d> {
         let (at, end) = if self.kind() == Kind::Array { self.inside() } else { (0, 0) };
-        Items { text: self.text, tape: self.tape, at, end }
+        Items { tape: self.tape, at, end }
     }
 
     /// The string, when this is one.
     #[inline]
     pub fn as_str(&self) -> Option<&'d str> {
-        let node = self.node();
-        match node.kind {
-            Kind::String => Some(&self.text[node.start as usize..node.end as usize]),
-            Kind::Escaped => Some(&self.tape.unescaped[node.start as usize..node.end as usize]),
-            _ => None,
-        }
+        let node = *self.node();
+        matches!(node.kind, Kind::String | Kind::Escaped).then(|| self.tape.text_of(node))
     }
 
     /// The number as written, when this is one.
     #[inline]
     pub fn as_number(&self) -> Option<&'d str> {
-        let node = self.node();
-        (node.kind == Kind::Number).then(|| &self.text[node.start as usize..node.end as usize])
+        let node = *self.node();
+        (node.kind == Kind::Number).then(|| self.tape.text_of(node))
     }
 
     /// True or false, when this is one.
@@ -223,17 +229,17 @@ impl<'d> Element<'d> {
     /// The JSON of an object, array, number, boolean or null as it was written. A string's quotes are part of it;
     /// a string with escapes has only them.
     pub fn text(&self) -> &'d str {
-        let node = self.node();
+        let node = *self.node();
         match node.kind {
-            Kind::String => &self.text[node.start as usize - 1..node.end as usize + 1],
+            Kind::String => &self.tape.text[node.start as usize - 1..node.end as usize + 1],
             Kind::Escaped => "\"\"",
-            _ => &self.text[node.start as usize..node.end as usize],
+            _ => self.tape.text_of(node),
         }
     }
 
     /// A hash of the content that does not depend on the order of members or on white space.
     pub fn content_hash(&self) -> u64 {
-        hash(self.text, self.tape, self.index as usize)
+        hash(self.tape, self.index as usize)
     }
 
     #[inline]
@@ -249,7 +255,6 @@ impl<'d> Element<'d> {
 
 /// The members of an object.
 pub struct Members<'d> {
-    text: &'d str,
     tape: &'d Tape,
     at: u32,
     end: u32,
@@ -263,7 +268,7 @@ impl<'d> Iterator for Members<'d> {
         if self.at >= self.end {
             return None;
         }
-        let key = Element { text: self.text, tape: self.tape, index: self.at };
+        let key = Element { tape: self.tape, index: self.at };
         let value = Element { index: self.at + 1, ..key };
         self.at = value.node().next;
         Some((key.as_str().unwrap_or_default(), value))
@@ -273,7 +278,6 @@ impl<'d> Iterator for Members<'d> {
 /// The items of an array.
 #[derive(Clone)]
 pub struct Items<'d> {
-    text: &'d str,
     tape: &'d Tape,
     at: u32,
     end: u32,
@@ -287,7 +291,7 @@ impl<'d> Iterator for Items<'d> {
         if self.at >= self.end {
             return None;
         }
-        let item = Element { text: self.text, tape: self.tape, index: self.at };
+        let item = Element { tape: self.tape, index: self.at };
         self.at = item.node().next;
         Some(item)
     }
@@ -298,20 +302,18 @@ const STRING: u64 = 2;
 const KEY: u64 = 3;
 const WORD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-fn hash(text: &str, tape: &Tape, index: usize) -> u64 {
+fn hash(tape: &Tape, index: usize) -> u64 {
     let node = tape.nodes[index];
-    let (start, end) = (node.start as usize, node.end as usize);
     match node.kind {
         Kind::Null => mix(WORD, 1),
         Kind::False => mix(WORD, 2),
         Kind::True => mix(WORD, 3),
-        Kind::Number => xxh3_64_with_seed(&text.as_bytes()[start..end], NUMBER),
-        Kind::String => xxh3_64_with_seed(&text.as_bytes()[start..end], STRING),
-        Kind::Escaped => xxh3_64_with_seed(&tape.unescaped.as_bytes()[start..end], STRING),
+        Kind::Number => xxh3_64_with_seed(tape.bytes_of(node), NUMBER),
+        Kind::String | Kind::Escaped => xxh3_64_with_seed(tape.bytes_of(node), STRING),
         Kind::Array => {
             let (mut sum, mut at) = (mix(WORD, 4), index + 1);
             while at < node.next as usize {
-                sum = mix(sum, hash(text, tape, at));
+                sum = mix(sum, hash(tape, at));
                 at = tape.nodes[at].next as usize;
             }
             sum
@@ -319,9 +321,8 @@ fn hash(text: &str, tape: &Tape, index: usize) -> u64 {
         Kind::Object => {
             let (mut sum, mut at) = (0_u64, index + 1);
             while at < node.next as usize {
-                let key = Element { text, tape, index: at as u32 }.as_str().unwrap_or_default();
-                let member = mix(xxh3_64_with_seed(key.as_bytes(), KEY), hash(text, tape, at + 1));
-                sum = sum.wrapping_add(member);
+                let name = xxh3_64_with_seed(tape.bytes_of(tape.nodes[at]), KEY);
+                sum = sum.wrapping_add(mix(name, hash(tape, at + 1)));
                 at = tape.nodes[at + 1].next as usize;
             }
             mix(sum, 5)

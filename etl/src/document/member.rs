@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::ops::Deref;
 
-use super::{Kind, Tape};
+use super::Tape;
 
 /// Above so many members an object's names are checked with a set.
 const FEW_MEMBERS: usize = 64;
 
 /// The name of a member that is asked of many records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     text: Box<str>,
     fingerprint: u32,
@@ -49,8 +49,8 @@ pub struct Names {
 impl Names {
     /// Adds the name at `key`; true when the object has it already.
     #[inline]
-    pub fn repeat(&mut self, text: &str, tape: &Tape, object: usize, key: usize) -> bool {
-        let this = name(text, tape, key);
+    pub fn repeat(&mut self, tape: &Tape, object: usize, key: usize) -> bool {
+        let this = name(tape, key);
         let slot = tape.nodes[key].next.wrapping_mul(0x9e37_79b1) >> 26;
         let bit = 1_u64 << slot;
         let hit = self.sieve & bit != 0;
@@ -58,11 +58,11 @@ impl Names {
         self.count += 1;
         if self.count > FEW_MEMBERS {
             if self.all.is_empty() {
-                self.all.extend(earlier(tape, object, key).map(|other| name(text, tape, other).to_owned()));
+                self.all.extend(earlier(tape, object, key).map(|other| name(tape, other).to_owned()));
             }
             return !self.all.insert(this.to_owned());
         }
-        hit && earlier(tape, object, key).any(|other| name(text, tape, other) == this)
+        hit && earlier(tape, object, key).any(|other| name(tape, other) == this)
     }
 }
 
@@ -76,10 +76,8 @@ pub fn fingerprint(name: &[u8]) -> u32 {
 
 /// The name at `key`.
 #[inline]
-pub fn name<'n>(text: &'n str, tape: &'n Tape, key: usize) -> &'n str {
-    let node = tape.nodes[key];
-    let from = if node.kind == Kind::Escaped { tape.unescaped.as_str() } else { text };
-    &from[node.start as usize..node.end as usize]
+pub fn name(tape: &Tape, key: usize) -> &str {
+    tape.text_of(tape.nodes[key])
 }
 
 /// The names before `key` in the object.

@@ -38,7 +38,8 @@ pub enum Fault {
 
 pub(super) fn parse(text: &str, tape: &mut Tape) -> Result<(), Fault> {
     tape.nodes.clear();
-    tape.unescaped.clear();
+    tape.text.clear();
+    tape.text.push_str(text);
     tape.index.clear();
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, tape };
     parser.space();
@@ -149,13 +150,13 @@ impl Parser<'_> {
             }
             let (start, key) = (self.at, self.tape.nodes.len());
             self.string()?;
-            let fingerprint = fingerprint(name(self.text, self.tape, key).as_bytes());
+            let fingerprint = fingerprint(name(self.tape, key).as_bytes());
             self.tape.nodes[key].next = fingerprint;
             if index == 0 {
                 self.tape.index.add(fingerprint, key);
             }
-            if names.repeat(self.text, self.tape, index, key) {
-                let name = name(self.text, self.tape, key).chars().take(64).collect();
+            if names.repeat(self.tape, index, key) {
+                let name = name(self.tape, key).chars().take(64).collect();
                 return Err(Fault::DuplicateMember { at: start, name });
             }
             self.space();
@@ -234,10 +235,10 @@ impl Parser<'_> {
     }
 
     fn escaped(&mut self, start: usize) -> Result<(), Fault> {
-        let begin = self.tape.unescaped.len();
+        let begin = self.tape.text.len();
         let mut copied = start;
         loop {
-            self.tape.unescaped.push_str(&self.text[copied..self.at]);
+            self.tape.text.push_str(&self.text[copied..self.at]);
             match self.bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
@@ -248,7 +249,7 @@ impl Parser<'_> {
             self.at = skim::plain(self.bytes, copied);
         }
         self.at += 1;
-        let end = self.tape.unescaped.len();
+        let end = self.tape.text.len();
         self.push(Kind::Escaped, begin, end);
         Ok(())
     }
@@ -264,12 +265,12 @@ impl Parser<'_> {
             b't' => '\t',
             b'u' => {
                 let character = self.unicode()?;
-                self.tape.unescaped.push(character);
+                self.tape.text.push(character);
                 return Ok(());
             }
             _ => return Err(self.expected("an escape that JSON knows")),
         };
-        self.tape.unescaped.push(character);
+        self.tape.text.push(character);
         self.at += 1;
         Ok(())
     }

@@ -26,6 +26,7 @@ use fold::Fold;
 use operation::Operation;
 pub use parse::Names;
 use shortcut::Shortcut;
+pub use shortcut::Trail;
 
 /// A compiled path.
 #[derive(Debug)]
@@ -101,8 +102,8 @@ pub enum Item<'d> {
     Text(Cow<'d, str>, DataType),
     /// A number that was made.
     Integer(i64),
-    /// A number that was made.
-    Decimal(Decimal),
+    /// A number that was made; apart, since it is rare and large.
+    Decimal(Box<Decimal>),
     /// A truth that was found.
     Boolean(bool),
 }
@@ -121,7 +122,7 @@ impl Literal {
         match self {
             Literal::Text(text, of) => Item::Text(Cow::Borrowed(text), *of),
             Literal::Integer(number) => Item::Integer(*number),
-            Literal::Decimal(number) => Item::Decimal(*number),
+            Literal::Decimal(number) => Item::from(*number),
             Literal::Boolean(truth) => Item::Boolean(*truth),
         }
     }
@@ -136,10 +137,23 @@ impl Literal {
     }
 }
 
+impl From<Decimal> for Item<'_> {
+    fn from(number: Decimal) -> Self {
+        Item::Decimal(Box::new(number))
+    }
+}
+
 impl Path {
     /// The type of what the path finds, as far as the path alone tells it.
     pub fn data_type(&self) -> Option<DataType> {
         self.chain.data_type()
+    }
+
+    /// Learns which path is asked before this one, always of the same focus and with one trail.
+    pub fn comes_after(&mut self, before: &Path) {
+        if let (Some(shortcut), Some(before)) = (&mut self.shortcut, &before.shortcut) {
+            shortcut.comes_after(before);
+        }
     }
 }
 

@@ -83,6 +83,7 @@ impl Plan {
                 return Err(format!("column `{}` is named twice", column.name));
             }
         }
+        root.put_in_line();
         let mut criteria = Vec::new();
         for (index, criterion) in definition.criteria.iter().enumerate() {
             let path =
@@ -106,6 +107,20 @@ impl Node {
                 self.parts.extend(node.parts);
             }
             _ => self.parts.push(Part::Node(node)),
+        }
+    }
+
+    /// Lets the paths of each row know which one is asked before.
+    fn put_in_line(&mut self) {
+        for at in 1..self.columns.len() {
+            let (before, behind) = self.columns.split_at_mut(at);
+            behind[0].1.comes_after(&before[at - 1].1);
+        }
+        for part in &mut self.parts {
+            match part {
+                Part::Node(node) => node.put_in_line(),
+                Part::Union(nodes) => nodes.iter_mut().for_each(Node::put_in_line),
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 
 use super::column::ColumnBuilder;
-use super::path::{Context, Fault, Item, Path, Scope};
+use super::path::{Context, Fault, Item, Path, Scope, Trail};
 use super::plan::{Iteration, Node, Part, Plan};
 use crate::document::Element;
 
@@ -157,8 +157,9 @@ impl Filling<'_> {
     ) -> usize {
         let rows = self.parts(&node.parts, focus, context, inside);
         if rows > 0 {
+            let mut trail = Trail::default();
             for (index, path) in &node.columns {
-                self.column(*index, path, focus, context, rows);
+                self.column(*index, path, focus, context, rows, &mut trail);
             }
         }
         rows
@@ -188,10 +189,11 @@ impl Filling<'_> {
         focus: Option<&Item<'d>>,
         context: &Context<'d>,
         rows: usize,
+        trail: &mut Trail<'d>,
     ) {
         match &mut self.columns[index] {
             ColumnBuilder::Plain(values) => {
-                let item = path.single(focus, context);
+                let item = path.single(focus, context, trail);
                 for _ in 0..rows {
                     if !values.append(item.as_ref()) {
                         context.blame(Fault::WrongType);

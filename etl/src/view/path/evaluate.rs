@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::super::data_type::{Class, DataType};
+use super::shortcut::Trail;
 use super::{Chain, Context, Fault, Item, Path, Source, Step};
 use crate::document::{Element, Kind, Name};
 
@@ -22,10 +23,16 @@ impl Path {
         self.chain.visit(focus, context, found)
     }
 
-    /// The item that the path finds; the first, and a fault, when there are more.
-    pub fn single<'d>(&'d self, focus: Option<&Item<'d>>, context: &Context<'d>) -> Option<Item<'d>> {
+    /// The item that the path finds; the first, and a fault, when there are more. The trail is that of the path
+    /// [before](Self::comes_after), asked of the same focus.
+    pub fn single<'d>(
+        &'d self,
+        focus: Option<&Item<'d>>,
+        context: &Context<'d>,
+        trail: &mut Trail<'d>,
+    ) -> Option<Item<'d>> {
         if let (Some(shortcut), Some(Item::Element(element, of))) = (&self.shortcut, focus)
-            && let Ok(item) = shortcut.follow(*element, *of, context)
+            && let Ok(item) = shortcut.follow(*element, *of, context, trail)
         {
             return item;
         }

@@ -149,14 +149,14 @@ impl Function {
             }
             Function::Abs => match item.as_integer() {
                 Some(number) => number.checked_abs().map(Item::Integer),
-                None => item.as_decimal().map(|number| Item::Decimal(number.absolute())),
+                None => item.as_decimal().map(|number| Item::from(number.absolute())),
             },
             Function::Ceiling => item.as_decimal()?.ceiling(0)?.to_i64().map(Item::Integer),
             Function::Floor => item.as_decimal()?.floor(0)?.to_i64().map(Item::Integer),
             Function::Truncate => item.as_decimal()?.truncate()?.to_i64().map(Item::Integer),
             Function::Round => {
                 let digits = i32::try_from(number(0)?.unwrap_or(0)).ok().filter(|digits| *digits >= 0)?;
-                item.as_decimal()?.round(digits).map(Item::Decimal)
+                item.as_decimal()?.round(digits).map(Item::from)
             }
             Function::ToText => item.into_text().map(|text| Item::Text(text, DataType::STRING)),
             Function::ToInteger => match (item.as_integer(), item.as_bool()) {
@@ -165,9 +165,9 @@ impl Function {
                 (None, None) => item.as_text()?.trim_start_matches('+').parse().ok().map(Item::Integer),
             },
             Function::ToDecimal => match (item.as_decimal(), item.as_bool()) {
-                (Some(number), _) => Some(Item::Decimal(number)),
-                (None, Some(truth)) => Some(Item::Decimal(i64::from(truth).into())),
-                (None, None) => Decimal::parse(item.as_text()?.trim_start_matches('+')).map(Item::Decimal),
+                (Some(number), _) => Some(Item::from(number)),
+                (None, Some(truth)) => Some(Item::from(Decimal::from(i64::from(truth)))),
+                (None, None) => Decimal::parse(item.as_text()?.trim_start_matches('+')).map(Item::from),
             },
             Function::ToBoolean => match item.into_text()?.to_ascii_lowercase().as_str() {
                 "true" | "t" | "yes" | "y" | "1" | "1.0" => truth(true),
@@ -193,10 +193,10 @@ fn boundary_of<'d>(item: &Item<'d>, end: End, hint: Option<DataType>, digits: Op
     if let Some(number) = item.as_decimal() {
         let exact = if end == End::Low { number.low_boundary()? } else { number.high_boundary()? };
         let Some(digits) = digits else {
-            return Some(Item::Decimal(exact));
+            return Some(Item::from(exact));
         };
         let digits = i32::try_from(digits).ok().filter(|digits| (0..=MOST_DIGITS as i32).contains(digits))?;
-        return if end == End::Low { exact.floor(digits) } else { exact.ceiling(digits) }.map(Item::Decimal);
+        return if end == End::Low { exact.floor(digits) } else { exact.ceiling(digits) }.map(Item::from);
     }
     let text = item.as_text()?;
     let own = item.data_type().filter(|of| of.is_temporal());

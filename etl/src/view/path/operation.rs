@@ -52,7 +52,7 @@ impl Operation {
             Operation::Binary(operator, left, right) => binary(*operator, left, right, focus, context),
             Operation::Negate(operand) => match operand.single(focus, context)? {
                 item if item.as_integer().is_some() => item.as_integer()?.checked_neg().map(Item::Integer),
-                item => item.as_decimal().map(|number| Item::Decimal(number.negated())),
+                item => item.as_decimal().map(|number| Item::from(number.negated())),
             },
             Operation::Is(operand, typed) => {
                 operand.single(focus, context)?;
@@ -159,17 +159,17 @@ fn arithmetic<'d>(operator: Operator, left: Item<'d>, right: Item<'d>) -> Option
             Operator::Times => a.checked_mul(b).map(Item::Integer),
             Operator::WholeQuotient => a.checked_div(b).map(Item::Integer),
             Operator::Remainder => a.checked_rem(b).map(Item::Integer),
-            _ => Decimal::from(a).divided_by(b.into()).map(Item::Decimal),
+            _ => Decimal::from(a).divided_by(b.into()).map(Item::from),
         };
     }
     if let (Some(a), Some(b)) = (left.as_decimal(), right.as_decimal()) {
         return match operator {
-            Operator::Plus => a.plus(b).map(Item::Decimal),
-            Operator::Minus => a.minus(b).map(Item::Decimal),
-            Operator::Times => a.times(b).map(Item::Decimal),
+            Operator::Plus => a.plus(b).map(Item::from),
+            Operator::Minus => a.minus(b).map(Item::from),
+            Operator::Times => a.times(b).map(Item::from),
             Operator::WholeQuotient => a.whole_quotient(b)?.to_i64().map(Item::Integer),
-            Operator::Remainder => a.remainder(b).map(Item::Decimal),
-            _ => a.divided_by(b).map(Item::Decimal),
+            Operator::Remainder => a.remainder(b).map(Item::from),
+            _ => a.divided_by(b).map(Item::from),
         };
     }
     if operator != Operator::Plus {
@@ -259,7 +259,7 @@ impl<'d> Item<'d> {
     pub fn as_decimal(&self) -> Option<Decimal> {
         match self {
             Item::Integer(number) => Some((*number).into()),
-            Item::Decimal(number) => Some(*number),
+            Item::Decimal(number) => Some(**number),
             Item::Element(element, _) => Decimal::parse(element.as_number()?),
             _ => None,
         }

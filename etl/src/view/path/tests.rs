@@ -36,7 +36,11 @@ fn eval_as(path: &str, expected: Option<DataType>) -> String {
     // A shortcut finds what the chain finds.
     let item = Some(Item::Element(element, None));
     let by_chain = (path.chain.single(item.as_ref(), &context).map(render), fault.take());
-    assert_eq!((path.single(item.as_ref(), &context).map(render), fault.take()), by_chain, "{path:?}");
+    assert_eq!(
+        (path.single(item.as_ref(), &context, &mut Trail::default()).map(render), fault.take()),
+        by_chain,
+        "{path:?}"
+    );
     told
 }
 
@@ -63,6 +67,78 @@ fn plain_paths_have_a_shortcut_and_others_do_not() {
     for path in ["name.count()", "name[1]", "a | b", "(a | b).first().c", "a.where(b).c", "%rowIndex", "'x'"] {
         assert!(!has_shortcut(path), "{path}");
     }
+}
+
+#[test]
+fn paths_that_begin_alike_find_what_each_finds_alone() {
+    let record = r#"{"a":{"b":[{"c":"1","d":"2"}],"e":null,"f":["5","6"],"g":[]},"valueQuantity":{"value":7},
+        "reference":"Patient/8","h":[{"c":"9"},{"c":"10"}],"i":{"b":{"c":"11"}},"a1":{"a2":{"a3":{"a4":{"a5":{"a6":
+        {"a7":{"a8":{"a9":"12","a0":"13"}}}}}}}}}"#;
+    let deep = "a1.a2.a3.a4.a5.a6.a7.a8";
+    let (deepest, beside) = (format!("{deep}.a9"), format!("{deep}.a0"));
+    let paths = [
+        "a.b.c",
+        "a.b.d",
+        "a.b.x",
+        "a.b.x.c",
+        "a.b.first().c",
+        "a.e.c",
+        "a.e",
+        "a.f",
+        "a.f.first()",
+        "a.g.c",
+        "a",
+        "x.c",
+        "x.d",
+        "h.c",
+        "h.first().c",
+        "h.d",
+        "i.b.c",
+        "value.ofType(Quantity).value",
+        "value.ofType(Quantity).unit",
+        "value.ofType(Period).start",
+        "(x | a.b.c).first()",
+        "getReferenceKey(Patient)",
+        "a.count()",
+        deep,
+        &deepest,
+        &beside,
+    ];
+    let mut tape = Tape::default();
+    let root = tape.parse(record).unwrap();
+    let directory = Directory::default();
+    let references = References::new(&directory, "s", None, None);
+    let fault = Cell::new(None);
+    let context = Context { root, scope: Scope { id: "7", references: &references }, row_index: 0, fault: &fault };
+    let focus = Item::Element(root, None);
+    let mut shared = 0;
+    for first in paths {
+        for second in paths {
+            for third in paths {
+                let mut line = [first, second, third].map(|path| Path::compile(path, Names::default()).unwrap());
+                for at in [1, 2] {
+                    let (before, behind) = line.split_at_mut(at);
+                    behind[0].comes_after(&before[at - 1]);
+                }
+                shared += line.iter().filter_map(|path| path.shortcut.as_ref()).map(Shortcut::shared).sum::<usize>();
+                let mut trail = Trail::default();
+                for path in &line {
+                    let render = |item: Item<'_>| match item {
+                        Item::Element(element, of) => format!("{} {of:?}", element.position()),
+                        item => format!("{item:?}"),
+                    };
+                    let told = |item: Option<Item<'_>>| (item.map(render), fault.take());
+                    let alone = told(path.chain.single(Some(&focus), &context));
+                    assert_eq!(
+                        told(path.single(Some(&focus), &context, &mut trail)),
+                        alone,
+                        "{first} {second} {third}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(shared > paths.len().pow(3), "{shared}");
 }
 
 #[test]
