@@ -71,6 +71,16 @@ pub enum Error {
         /// How many persons.
         count: i64,
     },
+    /// A resource that was made elsewhere is none.
+    #[error(
+        "a {resource_type} that was made is no resource: {problem}\nhint: this is a defect of the program; please report it"
+    )]
+    MadeResource {
+        /// The type.
+        resource_type: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// There are no resources kept as they came.
     #[error(
         "the lake keeps no resources of source `{source_id}` in `raw.resource_version`\nhint: `healthlake etl --keep-raw PATH` keeps them; without them, give the files to `healthlake etl` again"

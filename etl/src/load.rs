@@ -1,7 +1,8 @@
 //! Rows to the tables of the lake: what the tables look like, one sink per thread, and the commit's last words.
 
+mod flat;
+
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
@@ -14,11 +15,13 @@ use crate::account::Account;
 use crate::document::Resource;
 use crate::error::Result;
 use crate::view::path::Scope;
-use crate::view::{Provenance, Rows, Version, View};
+use crate::view::{Version, View};
+
+pub use flat::FlatTables;
 
 /// Rows that a table's builder collects before they go to its file: few enough for the caches of a core, and for the
 /// allocator to have their memory at hand for the next ones.
-const BATCH_ROWS: usize = 4 << 10;
+pub const BATCH_ROWS: usize = 4 << 10;
 
 /// Rows, of whatever table, after which all tables are looked at.
 const LOOK_ROWS: usize = 256;
@@ -42,11 +45,6 @@ pub fn omop_spec(table: &Table) -> TableSpec {
 /// The column by which rows of a CDM table are taken away.
 pub fn key_column(table: &Table) -> &'static str {
     table.key().map_or("person_id", |column| column.name)
-}
-
-/// The flat table of a view.
-pub fn view_spec(view: &View) -> TableSpec {
-    plain_spec("fhir", &view.name, Arc::clone(&view.schema), &["resource_key"])
 }
 
 /// A table of `quality`.
@@ -122,8 +120,7 @@ pub struct Sink {
     /// Rows added since the tables were looked at.
     appended: usize,
     omop: BTreeMap<&'static str, TableWriter>,
-    /// Those of one resource type beside each other.
-    views: Vec<(Rows, TableWriter)>,
+    flat: FlatTables,
     crosswalk: Plain,
     rejected: Plain,
     exclusion: Plain,
@@ -145,18 +142,13 @@ impl Sink {
         for table in cdm_tables() {
             omop.insert(table.name, transaction.writer(&omop_spec(table)).await?);
         }
-        let mut flat = Vec::new();
-        for view in views {
-            flat.push((Rows::new(Arc::clone(view)), transaction.writer(&view_spec(view)).await?));
-        }
-        flat.sort_by(|(a, _), (b, _)| a.view().resource_type.cmp(&b.view().resource_type));
         Ok(Sink {
             origin: origin.clone(),
             builders: Builders::default(),
             omop_rows: 0,
             appended: 0,
             omop,
-            views: flat,
+            flat: FlatTables::open(transaction, views).await?,
             crosswalk: Plain::open(transaction, quality_spec(&CROSSWALK)).await?,
             rejected: Plain::open(transaction, quality_spec(&REJECTED)).await?,
             exclusion: Plain::open(transaction, quality_spec(&EXCLUSION)).await?,
@@ -196,7 +188,7 @@ impl Sink {
 
     /// True when a flat table is made of the resource type.
     pub fn has_view(&self, resource_type: &str) -> bool {
-        !self.views_of(resource_type).is_empty()
+        self.flat.take(resource_type)
     }
 
     /// Adds the rows of a resource to the flat tables of its type.
@@ -207,20 +199,7 @@ impl Sink {
         version: &Version<'_>,
         account: &mut Account,
     ) {
-        let theirs = self.views_of(resource.resource_type);
-        for (rows, _) in &mut self.views[theirs] {
-            let before = rows.len();
-            rows.append(resource, scope, version);
-            rows.take_faults(account);
-            self.appended += rows.len() - before;
-        }
-    }
-
-    /// Where the flat tables of a resource type stand.
-    fn views_of(&self, resource_type: &str) -> Range<usize> {
-        let start = self.views.partition_point(|(rows, _)| *rows.view().resource_type < *resource_type);
-        let count = self.views[start..].partition_point(|(rows, _)| rows.view().resource_type == resource_type);
-        start..start + count
+        self.appended += self.flat.append(resource, scope, version, account);
     }
 
     /// Adds a rejected record.
@@ -294,16 +273,7 @@ impl Sink {
                 }
             }
         }
-        let provenance = Provenance {
-            source_id: &self.origin.lineage.source_id,
-            run_id: &self.origin.lineage.pipeline_run_id,
-            persisted_at: self.origin.started_at,
-        };
-        for (rows, writer) in &mut self.views {
-            if rows.len() >= least {
-                writer.write(&rows.finish(&provenance)?)?;
-            }
-        }
+        self.flat.flush(least, &self.origin)?;
         for plain in [&mut self.crosswalk, &mut self.rejected, &mut self.exclusion].into_iter().chain(&mut self.raw) {
             if plain.len() >= least {
                 plain.write()?;
@@ -322,9 +292,7 @@ impl Sink {
         for (table, writer) in self.omop {
             files.add(TableName::new("omop", table), writer.close()?);
         }
-        for (rows, writer) in self.views {
-            files.add(TableName::new("fhir", &rows.view().name), writer.close()?);
-        }
+        self.flat.close(&mut files)?;
         for plain in [Some(self.crosswalk), Some(self.rejected), Some(self.exclusion), self.raw].into_iter().flatten() {
             files.add(plain.table, plain.writer.close()?);
         }

@@ -1,18 +1,25 @@
-//! OMOP rows that were made elsewhere and need no mapping, such as those of the generator.
+//! OMOP rows that were made elsewhere and need no mapping, such as those of the generator, and the resources that mean
+//! the same, which become flat tables.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use chrono::NaiveDateTime;
 use lake::{Lake, Stamp, TableName, TableWriter, Transaction};
+use model::omop::key::omop_key;
 use model::omop::{Lineage, Table};
 use model::quality::{ACCOUNTING, ANOMALY, CONCEPT_CHECK, LOSS, MAPPING_COVERAGE};
 
+use crate::account::Account;
 use crate::derive;
+use crate::document::{Resource, Tape};
 use crate::error::{Error, Result};
-use crate::load::{Origin, Sink, cdm_tables, omop_spec, quality_spec};
+use crate::load::{BATCH_ROWS, Files, FlatTables, Origin, Sink, cdm_tables, omop_spec, quality_spec};
 use crate::query::{for_each, numbers, quoted};
-use crate::view;
+use crate::reference::{Directory, References};
+use crate::view::path::Scope;
+use crate::view::{self, Version, View};
 use crate::vocabulary::{self, Vocabulary};
 
 /// The snapshot property that holds how many rows each table got.
@@ -35,19 +42,24 @@ pub struct MadeRows {
     pub threads: usize,
 }
 
-/// One thread's way of rows into the lake.
+/// One thread's way of rows and resources into the lake.
 pub struct RowWriter {
-    lineage: Lineage,
+    origin: Origin,
     tables: BTreeMap<&'static str, TableWriter>,
+    flat: FlatTables,
+    /// What does not fit the flat tables.
+    account: Account,
+    tape: Tape,
 }
 
 impl RowWriter {
-    async fn open(transaction: &mut Transaction, lineage: &Lineage) -> Result<RowWriter> {
+    async fn open(transaction: &mut Transaction, views: &[Arc<View>], origin: &Origin) -> Result<RowWriter> {
         let mut tables = BTreeMap::new();
         for table in cdm_tables() {
             tables.insert(table.name, transaction.writer(&omop_spec(table)).await?);
         }
-        Ok(RowWriter { lineage: lineage.clone(), tables })
+        let flat = FlatTables::open(transaction, views).await?;
+        Ok(RowWriter { origin: origin.clone(), tables, flat, account: Account::default(), tape: Tape::default() })
     }
 
     /// Writes columns that a builder of the table finished.
@@ -57,12 +69,49 @@ impl RowWriter {
     pub fn write(&mut self, table: &'static Table, columns: Vec<ArrayRef>) -> Result<()> {
         let writer = self.tables.get_mut(table.name);
         let writer = writer.ok_or_else(|| lake::Error::NoWriter(TableName::new("omop", table.name)))?;
-        Ok(writer.write(&self.lineage.batch(table, columns))?)
+        Ok(writer.write(&self.origin.lineage.batch(table, columns))?)
+    }
+
+    /// Writes the flat rows of resources of one type, each a line of JSON. They were not mapped: their mapping hash is
+    /// that of their content.
+    ///
+    /// # Errors
+    /// A line is not a resource with an id, or the lake refuses the rows.
+    pub fn write_resources(&mut self, resource_type: &str, lines: &[u8]) -> Result<()> {
+        if !self.flat.take(resource_type) {
+            return Ok(());
+        }
+        let directory = Directory::default();
+        let source_id = self.origin.lineage.source_id.clone();
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let broken = |problem: String| Error::MadeResource { resource_type: resource_type.to_owned(), problem };
+            let text = std::str::from_utf8(line).map_err(|error| broken(error.to_string()))?;
+            let element = self.tape.parse(text).map_err(|fault| broken(fault.to_string()))?;
+            let id = element.get("id").and_then(|id| id.as_str());
+            let id = id.ok_or_else(|| broken("expected a logical id".to_owned()))?;
+            let key = omop_key(&source_id, &[resource_type, "/", id].concat(), "fhir", "");
+            let content_hash = element.content_hash() as i64;
+            let version = Version { content_hash, mapping_hash: content_hash, ..Version::told(element, key) };
+            let references = References::new(&directory, &source_id, None, None);
+            let resource = Resource { resource_type, id, element };
+            self.flat.append(&resource, Scope { id, references: &references }, &version, &mut self.account);
+        }
+        self.flat.flush(BATCH_ROWS, &self.origin)
+    }
+
+    fn close(mut self) -> Result<(Files, Account)> {
+        let mut files = Files::default();
+        for (table, writer) in self.tables {
+            files.add(TableName::new("omop", table), writer.close()?);
+        }
+        self.flat.flush(1, &self.origin)?;
+        self.flat.close(&mut files)?;
+        Ok((files, self.account))
     }
 }
 
 /// Commits what `make` writes, in one commit with all other tables of the lake, which it leaves as they are or makes
-/// without rows. Returns the rows by `omop.table`; what the same stage of the same run has committed, if it has.
+/// without rows. Returns the rows by `namespace.table`; what the same stage of the same run has committed, if it has.
 ///
 /// # Errors
 /// The lake has rows of the source that another run committed, or refuses; or `make` fails. Nothing is visible then.
@@ -76,16 +125,10 @@ pub async fn commit_rows<E: From<Error>>(
         return Ok(serde_json::from_str(rows).unwrap_or_default());
     }
     refuse_others(lake, &transaction, made).await?;
-    let lineage = Lineage {
-        pipeline_run_id: made.run_id.clone(),
-        persisted_at: made.started_at,
-        source_id: made.source_id.clone(),
-        synced_from_fhir: false,
-    };
-    let writers = prepare(lake, &mut transaction, made, &lineage).await?;
+    let writers = prepare(lake, &mut transaction, made).await?;
     // It blocks this task on purpose: there is nothing else to do meanwhile.
     let writers = make(writers)?;
-    Ok(commit(transaction, writers).await?)
+    Ok(commit(transaction, made, writers).await?)
 }
 
 async fn begin(lake: &Lake, made: &MadeRows) -> Result<Transaction> {
@@ -110,42 +153,54 @@ async fn refuse_others(lake: &Lake, transaction: &Transaction, made: &MadeRows) 
 }
 
 /// Makes all tables of a lake, with the vocabulary and what describes the source, and opens writers.
-async fn prepare(
-    lake: &Lake,
-    transaction: &mut Transaction,
-    made: &MadeRows,
-    lineage: &Lineage,
-) -> Result<Vec<RowWriter>> {
+async fn prepare(lake: &Lake, transaction: &mut Transaction, made: &MadeRows) -> Result<Vec<RowWriter>> {
     let vocabulary = Vocabulary::load(lake).await?;
     if !vocabulary.is_in_lake() {
         vocabulary::write_starter(transaction).await?;
     }
-    let origin = Origin { lineage: lineage.clone(), started_at: made.started_at.and_utc().timestamp_micros() };
-    let mut sink = Sink::open(transaction, &view::load(None)?, &origin, false).await?;
+    let lineage = Lineage {
+        pipeline_run_id: made.run_id.clone(),
+        persisted_at: made.started_at,
+        source_id: made.source_id.clone(),
+        synced_from_fhir: false,
+    };
+    let origin = Origin { lineage, started_at: made.started_at.and_utc().timestamp_micros() };
+    let views = view::load(None)?;
+    let mut sink = Sink::open(transaction, &views, &origin, false).await?;
     sink.omop_row(&derive::cdm_source(&made.source_id, made.started_at.date(), vocabulary.version()).into());
     for (table, files) in sink.close()?.by_table {
         if table.name == "cdm_source" {
             transaction.replace(&table, files);
         }
     }
-    for table in [&ACCOUNTING, &MAPPING_COVERAGE, &LOSS, &ANOMALY, &CONCEPT_CHECK] {
+    for table in [&ACCOUNTING, &MAPPING_COVERAGE, &ANOMALY, &CONCEPT_CHECK] {
         transaction.writer(&quality_spec(table)).await?.close()?;
     }
     let mut writers = Vec::new();
     for _ in 0..made.threads.max(1) {
-        writers.push(RowWriter::open(transaction, lineage).await?);
+        writers.push(RowWriter::open(transaction, &views, &origin).await?);
     }
     Ok(writers)
 }
 
-async fn commit(mut transaction: Transaction, writers: Vec<RowWriter>) -> Result<BTreeMap<String, u64>> {
+async fn commit(
+    mut transaction: Transaction,
+    made: &MadeRows,
+    writers: Vec<RowWriter>,
+) -> Result<BTreeMap<String, u64>> {
+    let (mut files, mut account) = (Files::default(), Account::default());
+    for writer in writers {
+        let (theirs, lost) = writer.close()?;
+        files.merge(theirs);
+        account.merge(lost);
+    }
+    let mut losses = transaction.writer(&quality_spec(&LOSS)).await?;
+    losses.write(&account.loss_rows(&made.run_id, &made.source_id)?)?;
+    files.add(TableName::new("quality", LOSS.name), losses.close()?);
     let mut rows = BTreeMap::new();
-    for (table, writer) in writers.into_iter().flat_map(|writer| writer.tables) {
-        let files = writer.close()?;
-        if files.row_count() > 0 {
-            *rows.entry(format!("omop.{table}")).or_default() += files.row_count();
-            transaction.append(&TableName::new("omop", table), files);
-        }
+    for (table, files) in files.by_table.into_iter().filter(|(_, files)| files.row_count() > 0) {
+        rows.insert(table.to_string(), files.row_count());
+        transaction.append(&table, files);
     }
     transaction.set_property(ROWS, serde_json::to_string(&rows).unwrap_or_default());
     transaction.commit().await?;

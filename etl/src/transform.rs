@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::sync::{Mutex, PoisonError};
 
-use model::fhir::DateTime;
 use model::omop::Row;
 use model::omop::key::omop_key;
 use model::quality::{self, Exclusion, Reject, UNREADABLE};
@@ -195,11 +194,9 @@ impl Worker {
             };
             return output.exclude(origin, resource_type, Some(id), reason, "another version counts".into());
         }
-        let meta = element.get("meta");
-        let meta = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
         let resource_key = omop_key(shared.policy.source_id, &[resource_type, "/", id].concat(), "fhir", "");
-        let last_updated = micros_of(meta("lastUpdated"));
-        if shared.existing.is_some_and(|existing| existing.is_newer(resource_key, last_updated)) {
+        let version = Version::told(element, resource_key);
+        if shared.existing.is_some_and(|existing| existing.is_newer(resource_key, version.last_updated)) {
             let detail = "the lake has a newer version".into();
             return output.exclude(origin, resource_type, Some(id), "superseded_version", detail);
         }
@@ -215,11 +212,9 @@ impl Worker {
         };
         let content_hash = element.content_hash();
         let version = Version {
-            resource_key,
-            version_id: meta("versionId"),
-            last_updated,
             content_hash: content_hash as i64,
             mapping_hash: mix(mix(content_hash, shared.rules), references.answers()) as i64,
+            ..version
         };
         let scope = Scope { id, references: &references };
         let sound = Sound { resource, line: origin, version, text: text.trim() };
@@ -310,7 +305,7 @@ impl Output {
             return self.exclude(origin, resource_type, Some(id), "superseded_version", detail);
         }
         let key = omop_key(shared.policy.source_id, name, "fhir", "");
-        let last_updated = micros_of(record.last_modified);
+        let last_updated = column::micros_of(record.last_modified);
         if shared.existing.is_some_and(|existing| existing.is_newer(key, last_updated)) {
             let detail = "the lake has a newer version".into();
             return self.exclude(origin, resource_type, Some(id), "superseded_version", detail);
@@ -382,11 +377,6 @@ impl Output {
         self.account.exclude(resource_type, reason);
         self.sink.exclude(&Exclusion { origin, resource_type, resource_id: id, reason, detail: &detail });
     }
-}
-
-/// A moment that a record tells, in microseconds.
-fn micros_of(text: Option<&str>) -> Option<i64> {
-    text.and_then(|text| DateTime::parse(text).ok()).map(column::micros)
 }
 
 /// The resource type, when it looks like one.

@@ -24,7 +24,7 @@ use model::omop::ColumnType;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::account::Account;
-use crate::document::{Resource, Tape, mix};
+use crate::document::{Element, Resource, Tape, mix};
 use crate::error::{Error, Result};
 use crate::reference::{Directory, References};
 use column::{Rendering, constant, timestamp};
@@ -67,6 +67,16 @@ pub struct Version<'v> {
     pub content_hash: i64,
     /// Hash of the content and of all that decided its mapping.
     pub mapping_hash: i64,
+}
+
+impl<'v> Version<'v> {
+    /// What a resource says of its version; the hashes are still to be set.
+    pub fn told(element: Element<'v>, resource_key: i64) -> Version<'v> {
+        let meta = element.get("meta");
+        let told = |name: &str| meta.and_then(|meta| meta.get(name)?.as_str());
+        let last_updated = column::micros_of(told("lastUpdated"));
+        Version { resource_key, version_id: told("versionId"), last_updated, content_hash: 0, mapping_hash: 0 }
+    }
 }
 
 /// What all rows of a run have in common.

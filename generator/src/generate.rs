@@ -3,8 +3,8 @@
 
 mod chunk;
 mod folder;
+mod hand_over;
 mod part;
-mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -18,11 +18,12 @@ use crate::sink::omop::Concepts;
 use crate::world::World;
 use crate::{Error, Options};
 
-use chunk::{Chunk, Wanted};
+use chunk::Chunk;
 use folder::Folder;
 
+pub use chunk::Wanted;
+pub use hand_over::{Piece, hand_over};
 pub use part::{Made, Part, make};
-pub use rows::rows;
 
 /// Patients that are made in one piece.
 const CHUNK: u64 = 32;

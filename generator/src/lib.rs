@@ -28,7 +28,7 @@ mod world;
 pub use account::Account;
 pub use dirt::Rates;
 pub use error::Error;
-pub use generate::{Made, Part, generate, make, rows};
+pub use generate::{Made, Part, Piece, Wanted, generate, hand_over, make};
 pub use lint::{LintReport, LintedModule, Need, Supplier, lint};
 pub use manifest::{File, Manifest};
 pub use options::{DEFAULT_END_DATE, Options, Shard};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
-use generator::{Manifest, Rates, Shard};
+use generator::{Manifest, Rates, Shard, Wanted};
 
 use crate::call::Outcome;
 use crate::config::Config;
@@ -36,9 +36,12 @@ pub struct Arguments {
     /// Write a note of each visit too; `etl --notes` takes its text
     #[arg(long)]
     notes: bool,
-    /// Commit the OMOP rows to the lake at once and write no files: omop.* without fhir.*, for very large populations
+    /// Commit the tables omop.* and fhir.* to the lake at once and write no files, for very large populations
     #[arg(long, conflicts_with_all = ["output", "updates"])]
     into_lake: bool,
+    /// With --into-lake, leave out fhir.*: less than half the work
+    #[arg(long, requires = "into_lake")]
+    no_fhir: bool,
 }
 
 #[derive(Subcommand)]
@@ -142,7 +145,8 @@ pub async fn run(global: &Global, mut config: Config, arguments: Arguments) -> R
     let output_folder = arguments.output.unwrap_or_else(|| config.folder().join("synthetic"));
     let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
     if arguments.into_lake {
-        return into_lake::run(global, &config, shard).await;
+        let wanted = if arguments.no_fhir { Wanted::Rows } else { Wanted::All };
+        return into_lake::run(global, &config, shard, wanted).await;
     }
     let manifest = generate(&config, shard, arguments.updates, &output_folder)?;
     if global.format == Format::Json {

@@ -264,6 +264,11 @@ pub fn micros(moment: DateTime) -> i64 {
     moment.utc().unwrap_or_else(|| moment.date.and_time(NaiveTime::MIN)).and_utc().timestamp_micros()
 }
 
+/// A moment that a record tells, in microseconds.
+pub fn micros_of(text: Option<&str>) -> Option<i64> {
+    text.and_then(|text| DateTime::parse(text).ok()).map(micros)
+}
+
 /// The same text in every row.
 pub fn constant(text: &str, count: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, count)))

@@ -1,13 +1,11 @@
-//! `healthlake generate --into-lake`: the OMOP rows of a population, committed as they are made.
+//! `healthlake generate --into-lake`: the OMOP rows and the flat tables of a population, committed as they are made.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use arrow::array::ArrayRef;
 use etl::{MadeRows, RowWriter};
-use generator::Shard;
-use model::omop::Table;
+use generator::{Piece, Shard, Wanted};
 use serde::Serialize;
 
 use crate::call::{Outcome, Run, open_lake};
@@ -22,7 +20,7 @@ struct Summary<'s> {
     rows: &'s BTreeMap<String, u64>,
 }
 
-pub async fn run(global: &Global, config: &Config, shard: Shard) -> Result<Outcome> {
+pub async fn run(global: &Global, config: &Config, shard: Shard, wanted: Wanted) -> Result<Outcome> {
     let run = Run::from_environment()?;
     let lake = open_lake(config).await?;
     let options = super::options(config, shard, 0, Path::new(""))?;
@@ -30,14 +28,13 @@ pub async fn run(global: &Global, config: &Config, shard: Shard) -> Result<Outco
         source_id: options.source_id.clone(),
         run_id: run.id.clone(),
         stage: format!("generate.{}-of-{}", shard.index, shard.count),
-        fingerprint: serde_json::to_string(&options)?,
+        fingerprint: format!("{wanted:?} {}", serde_json::to_string(&options)?),
         started_at: run.started_at,
         threads: options.threads,
     };
     let bar = progress::count("generate", options.patients / u64::from(shard.count));
-    let rows =
-        etl::commit_rows(&lake, &made, |writers| make(&options, writers, &|patients| bar.set_position(patients)));
-    let rows = rows.await;
+    let told = |patients| bar.set_position(patients);
+    let rows = etl::commit_rows(&lake, &made, |writers| make(&options, wanted, writers, &told)).await;
     bar.finish_and_clear();
     let rows = rows.context("cannot generate patients into the lake")?;
     if global.format == Format::Json {
@@ -52,13 +49,19 @@ pub async fn run(global: &Global, config: &Config, shard: Shard) -> Result<Outco
 /// Lets each thread write by a writer of its own.
 fn make(
     options: &generator::Options,
+    wanted: Wanted,
     writers: Vec<RowWriter>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<RowWriter>> {
     let mut writers = writers;
     let takers = writers.iter_mut().map(|writer| {
-        |table: &'static Table, columns: Vec<ArrayRef>| writer.write(table, columns).map_err(anyhow::Error::from)
+        |piece: Piece<'_>| -> Result<()> {
+            Ok(match piece {
+                Piece::Rows(table, columns) => writer.write(table, columns)?,
+                Piece::Resources(resource_type, lines) => writer.write_resources(resource_type, lines)?,
+            })
+        }
     });
-    generator::rows(options, takers.collect(), progress)?;
+    generator::hand_over(options, wanted, takers.collect(), progress)?;
     Ok(writers)
 }
