@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use model::document::mix;
 use model::quality::{ACCOUNTING, ANOMALY, Accounting, LOSS, MAPPING_COVERAGE};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::by_hash::ByHash;
-use crate::document::mix;
 use crate::error::{Error, Result};
 use crate::map::{Coverage, Loss};
 use crate::vocabulary::{Finding, Vocabulary};

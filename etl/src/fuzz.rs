@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+use model::document::{Element, Resource, Tape};
+
 use crate::account::Account;
-use crate::document::{Element, Resource, Tape};
 use crate::extract;
 use crate::extract::record::{self, Item};
 use crate::extract::source::{InputFile, Layout};

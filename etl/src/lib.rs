@@ -5,7 +5,6 @@ mod backfill;
 mod by_hash;
 mod conversion;
 mod derive;
-mod document;
 mod edge;
 #[cfg(test)]
 mod end_to_end;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake::{TableName, TableSpec, TableWriter, Transaction, WrittenFiles};
+use model::document::Resource;
 use model::omop::{self, Builders, ColumnType, Lineage, Row, Table};
 use model::quality::{self, CROSSWALK, EXCLUSION, Exclusion, QualityTable, REJECTED, Reject};
 
 use crate::account::Account;
-use crate::document::Resource;
 use crate::error::Result;
 use crate::view::path::Scope;
 use crate::view::{Version, View};

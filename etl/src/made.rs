@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use chrono::NaiveDateTime;
 use lake::{Lake, Stamp, TableName, TableWriter, Transaction};
+use model::document::{Resource, Tape};
 use model::omop::key::omop_key;
 use model::omop::{Lineage, Table};
 use model::quality::{ACCOUNTING, ANOMALY, CONCEPT_CHECK, LOSS, MAPPING_COVERAGE};
 
 use crate::account::Account;
 use crate::derive;
-use crate::document::{Resource, Tape};
 use crate::error::{Error, Result};
 use crate::load::{BATCH_ROWS, Files, FlatTables, Origin, Sink, cdm_tables, omop_spec, quality_spec};
 use crate::query::{for_each, numbers, quoted};

@@ -37,7 +37,8 @@ use chrono::NaiveDate;
 use model::omop::Row;
 use serde::{Deserialize, Serialize};
 
-use crate::document::Resource;
+use model::document::Resource;
+
 use crate::reference::References;
 use crate::table_choice::TableChoice;
 use crate::vocabulary::Vocabulary;
@@ -245,7 +246,7 @@ mod tests {
     use chrono::NaiveDate;
 
     use super::*;
-    use crate::document::Tape;
+    use model::document::Tape;
 
     /// Maps every resource of the NDJSON files of a folder; `each` sees what came of it.
     fn map_folder(path: &str, vocabulary: &Vocabulary, mut each: impl FnMut(&str, &Mapped<'_>)) -> bool {

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use model::document::mix;
 use model::omop::key::omop_key;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::document::mix;
 use crate::extract::bundle::Bundle;
 use crate::id_set::IdSet;
 use crate::literal_reference::{plain, type_and_id, unversioned};

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use model::document::plain;
+
 /// Calls `member` with the name and the offset of the value of each member of the object at `at`; it answers the offset
 /// behind the value, see [`value`]. Returns the offset behind the object, or `None` when the text is no object or ends
 /// too early.
@@ -85,28 +87,6 @@ pub fn value(text: &[u8], at: usize) -> Option<usize> {
             Some(at + end.unwrap_or(rest.len()))
         }
     }
-}
-
-/// The offset of the next quote, backslash or control character, or the end: eight bytes at a time, since most strings
-/// are too short for anything larger to pay.
-#[inline]
-pub fn plain(text: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    while let Some(chunk) = text.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64)) | control;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
-        at += 1;
-    }
-    at
 }
 
 /// The offset behind the string that opens at `at`.

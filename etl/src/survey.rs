@@ -8,12 +8,12 @@ mod version;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{NaiveDate, NaiveTime};
+use model::document::{Element, Resource, Tape};
 use model::fhir::DateTime;
 use model::omop::Row;
 use model::omop::key::omop_key;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::document::{Element, Resource, Tape};
 use crate::error::{Error, Result};
 use crate::extract::Block;
 use crate::extract::bundle::Head;

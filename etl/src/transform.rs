@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::sync::{Mutex, PoisonError};
 
+use model::document::{Element, Fault, Kind, Resource, Tape, mix};
 use model::omop::Row;
 use model::omop::key::omop_key;
 use model::quality::{self, Exclusion, Reject, UNREADABLE};
 
 use crate::account::Account;
 use crate::derive::Spans;
-use crate::document::{Element, Fault, Kind, Resource, Tape, mix};
 use crate::error::Result;
 use crate::existing::Existing;
 use crate::extract::Block;

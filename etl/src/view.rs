@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use include_dir::{Dir, include_dir};
+use model::document::{Element, Resource, Tape, mix};
 use model::omop::ColumnType;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::account::Account;
-use crate::document::{Element, Resource, Tape, mix};
 use crate::error::{Error, Result};
 use crate::reference::{Directory, References};
 use column::{Rendering, constant, timestamp};

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use model::document::{Resource, Tape};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::{Resource, Tape};
 use crate::map::{self, Context, MedicationRequestPolicy};
 use crate::reference::References;
 use crate::table_choice::TableChoice;

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lake::{TableName, TableSpec, TableWriter, Transaction};
+use model::document::Resource;
 
 use super::{Files, Origin, plain_spec};
 use crate::account::Account;
-use crate::document::Resource;
 use crate::error::Result;
 use crate::view::path::Scope;
 use crate::view::{Provenance, Rows, Version, View};

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use model::document::{Resource, Tape, WrongType};
 use model::fhir::{Device, DeviceUseStatement, Reference};
 use model::omop::DeviceExposure;
 use model::vocabulary::rule;
@@ -13,7 +14,6 @@ use model::vocabulary::rule;
 use super::Judgement;
 use super::draft::{Draft, literal, names_type};
 use super::event::{DevicePart, Event};
-use crate::document::{Resource, Tape, WrongType};
 use crate::vocabulary::{Domain, Priority, Resolution};
 
 const DEVICE: &str = "DeviceUseStatement.device";

@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
+use model::document::{Element, Resource};
 use model::fhir::{CodeableConcept, DateTime, Extension, Quantity, Reference, Str};
 use model::omop::Row;
 use model::omop::key::omop_key;
 use serde::Deserialize;
 
 use super::{Context, Coverage, Judgement, Loss, Mapped, MappedRow};
-use crate::document::{Element, Resource};
 use crate::literal_reference::plain;
 use crate::vocabulary::{Priority, Resolution};
 

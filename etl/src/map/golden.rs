@@ -9,13 +9,13 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
+use model::document::{Resource, Tape};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use answer::{Words, answer, labels};
 
 use super::{Context, MedicationRequestPolicy, map};
-use crate::document::{Resource, Tape};
 use crate::extract::source::Sources;
 use crate::pass::Meter;
 use crate::policy::Policy;

@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
+use model::document::Tape;
 use model::fhir::{CodeableConcept, Practitioner, PractitionerRole};
 use model::omop::{NO_MATCHING_CONCEPT, Provider};
 use model::vocabulary::value;
 
 use super::Judgement;
 use super::draft::{Draft, SOURCE_VALUE, literal};
-use crate::document::Tape;
 use crate::vocabulary::{Priority, Resolution};
 
 /// Maps a Practitioner.

@@ -1,10 +1,10 @@
 //! Resources for tests: JSON in; rows, judgements, losses out.
 
 use chrono::NaiveDate;
+use model::document::{Resource, Tape};
 use model::omop::key::omop_key;
 
 use super::{Context, Judgement, Mapped, MedicationRequestPolicy, map};
-use crate::document::{Resource, Tape};
 use crate::id_set::IdSet;
 use crate::reference::{Directory, References};
 use crate::table_choice::TableChoice;

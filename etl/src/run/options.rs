@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime};
+use model::document::mix;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-use crate::document::mix;
 use crate::error::{Error, Result};
 use crate::extract::source::Sources;
 use crate::map::MedicationRequestPolicy;

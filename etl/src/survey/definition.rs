@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::document::Element;
 use model::fhir::{CodeableConcept, Device};
 use model::vocabulary::value;
 use serde_json::{Map, Value};
 
 use super::Loser;
-use crate::document::Element;
 use crate::extract::record::Position;
 use crate::reference::{References, name_key};
 

@@ -9,12 +9,12 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use chrono::NaiveTime;
+use model::document::Kind;
 use model::fhir::DateTime;
 use model::omop::ColumnType;
 
 use super::data_type::{Class, DataType};
 use super::path::Item;
-use crate::document::Kind;
 
 /// The types of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

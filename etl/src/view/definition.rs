@@ -1,5 +1,6 @@
 //! A ViewDefinition as it is written, read strictly: a misspelt key is an error, not a column that is missing.
 
+use model::document::Element;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -7,7 +8,6 @@ use super::data_type::{Class, DataType};
 use super::decimal::Decimal;
 use super::moment::Moment;
 use super::path::Literal;
-use crate::document::Element;
 
 /// Names of `%name` that are taken.
 const TAKEN: [&str; 8] = ["rowIndex", "context", "resource", "rootResource", "ucum", "sct", "loinc", "this"];

@@ -17,9 +17,10 @@ mod token;
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use model::document::{Element, Name};
+
 use super::data_type::DataType;
 use super::decimal::Decimal;
-use crate::document::{Element, Name};
 use crate::reference::References;
 
 use fold::Fold;

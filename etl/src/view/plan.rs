@@ -1,10 +1,11 @@
 //! From a definition to a plan: which columns there are, which paths fill them, and for what they are repeated.
 
+use model::document::Element;
+
 use super::column::{Column, Rendering, ValueType};
 use super::data_type::{Class, DataType};
 use super::definition::{ColumnDefinition, Select, Tag, ViewDefinition, is_plain_name};
 use super::path::{Literal, Names, Path};
-use crate::document::Element;
 
 /// A compiled view.
 #[derive(Debug)]
@@ -266,7 +267,7 @@ fn ansi_type(tags: &[Tag]) -> Result<Option<ValueType>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Tape;
+    use model::document::Tape;
 
     fn compile(rest: &str) -> Result<Plan, String> {
         let json = format!(r#"{{"resource":"Patient",{rest}}}"#);

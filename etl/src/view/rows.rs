@@ -7,11 +7,11 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use model::document::Element;
 
 use super::column::ColumnBuilder;
 use super::path::{Context, Fault, Item, Path, Scope, Trail};
 use super::plan::{Iteration, Node, Part, Plan};
-use crate::document::Element;
 
 /// Rows that one resource may make: selects beside each other multiply.
 const MAX_ROWS: usize = 1 << 20;
@@ -235,9 +235,9 @@ struct Walk<'d> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Tape;
     use crate::reference::{Directory, References};
     use crate::view::column::Rendering;
+    use model::document::Tape;
 
     /// The rows as text, one a line, and what went wrong.
     fn run(select: &str, resource: &str) -> (Vec<String>, Vec<String>) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use model::document::{Element, Kind, Tape};
 use serde::Serialize;
 
 use super::column::Rendering;
@@ -16,7 +17,6 @@ use super::folder::json_files;
 use super::path::Scope;
 use super::plan::Plan;
 use super::rows::Flat;
-use crate::document::{Element, Kind, Tape};
 use crate::error::{Error, Result};
 use crate::reference::{Directory, References};
 

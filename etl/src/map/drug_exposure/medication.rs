@@ -1,8 +1,8 @@
 //! `medication[x]`: which drug it is, told here, in a contained Medication, or in a Medication of its own.
 
+use model::document::{Tape, WrongType};
 use model::fhir::{CodeableConcept, Reference};
 
-use crate::document::{Tape, WrongType};
 use crate::map::Judgement;
 use crate::map::draft::{Draft, literal};
 use crate::vocabulary::{Priority, Resolution};

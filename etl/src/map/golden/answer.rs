@@ -6,12 +6,12 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use model::document::Resource;
 use model::omop::key::omop_key;
 use model::omop::{Builders, ColumnType, Row, tables};
 use serde_json::Value;
 
 use super::SOURCE;
-use crate::document::Resource;
 use crate::map::{Judgement, Mapped};
 use crate::vocabulary::Vocabulary;
 

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use model::document::{Element, Kind, Name};
+
 use super::super::data_type::{Class, DataType};
 use super::shortcut::Trail;
 use super::{Chain, Context, Fault, Item, Path, Source, Step};
-use crate::document::{Element, Kind, Name};
 
 /// Where items go; `Break` says that no more are needed.
 pub type Found<'f, 'd> = &'f mut dyn FnMut(Item<'d>) -> ControlFlow<()>;

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::ControlFlow::Continue;
 
+use model::document::{Element, Kind};
+
 use super::super::data_type::DataType;
 use super::super::decimal::Decimal;
 use super::super::moment::Moment;
 use super::{Chain, Context, Fault, Item};
-use crate::document::{Element, Kind};
 
 /// An operator with its operands.
 #[derive(Clone, Debug)]

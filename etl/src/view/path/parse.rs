@@ -1,5 +1,7 @@
 //! From tokens to a chain: precedence as in FHIRPath, names and arguments checked, constants put in their places.
 
+use model::document::Name;
+
 use super::super::data_type::{DataType, is_choice};
 use super::super::decimal::Decimal;
 use super::fold::{Fold, Folding};
@@ -8,7 +10,6 @@ use super::operation::Operation;
 use super::shortcut::Shortcut;
 use super::token::{Token, tokens};
 use super::{Chain, Literal, Path, Source, Step};
-use crate::document::Name;
 
 /// Brackets and arguments may stand this deep inside each other.
 const MAX_DEPTH: usize = 40;

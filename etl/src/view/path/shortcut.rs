@@ -3,11 +3,12 @@
 //! asked instead: it knows all rules. Columns beside each other mostly begin alike, as with code, system and display of
 //! one coding: what they share is followed once.
 
+use model::document::{Element, Kind};
+
 use super::super::data_type::DataType;
 use super::evaluate::{choice, key};
 use super::fold::Folding;
 use super::{Chain, Context, Item, Source, Step};
-use crate::document::{Element, Kind};
 
 /// Hops that a [`Trail`] remembers.
 const LONGEST: usize = 8;

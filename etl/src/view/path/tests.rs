@@ -1,5 +1,6 @@
+use model::document::Tape;
+
 use super::*;
-use crate::document::Tape;
 use crate::reference::Directory;
 use std::ops::ControlFlow::Continue;
 

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use index::Index;
 pub use member::Name;
 use member::fingerprint;
-pub use parse::Fault;
+pub use parse::{Fault, plain};
 pub use read::WrongType;
 
 /// The nodes of one record; kept from record to record so that parsing allocates nothing.

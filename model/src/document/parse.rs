@@ -4,7 +4,6 @@ use thiserror::Error;
 
 use super::member::{Names, fingerprint, name};
 use super::{Kind, Node, Tape};
-use crate::skim;
 
 /// Objects and arrays may stand this deep inside each other.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -221,7 +220,7 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<(), Fault> {
         self.at += 1;
         let start = self.at;
-        self.at = skim::plain(self.bytes, start);
+        self.at = plain(self.bytes, start);
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 self.push(Kind::String, start, self.at);
@@ -246,7 +245,7 @@ impl Parser<'_> {
                 None => return Err(self.expected("the end of a string")),
             }
             copied = self.at;
-            self.at = skim::plain(self.bytes, copied);
+            self.at = plain(self.bytes, copied);
         }
         self.at += 1;
         let end = self.tape.text.len();
@@ -301,6 +300,28 @@ impl Parser<'_> {
         self.at += 5;
         Ok(code)
     }
+}
+
+/// The offset of the next quote, backslash or control character, or the end: eight bytes at a time, since most strings
+/// are too short for anything larger to pay.
+#[inline]
+pub fn plain(text: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    while let Some(chunk) = text.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64)) | control;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]

@@ -227,7 +227,7 @@ impl<'d> MapAccess<'d> for ReadMembers<'d> {
 
 #[cfg(test)]
 mod tests {
-    use model::fhir::Observation;
+    use crate::fhir::Observation;
 
     use super::super::Tape;
 
