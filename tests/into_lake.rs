@@ -4,12 +4,16 @@ use crate::healthlake::{Healthlake, assert_equal_tables};
 
 const PATIENTS: [&str; 4] = ["--patients", "40", "--seed", "5"];
 
-/// The OMOP tables without the column that says whether rows were resources once.
+/// The tables without their last column: of OMOP, whether rows were resources once; of flat tables, the hash of what
+/// decided a mapping.
 fn rows(place: &Healthlake) -> BTreeMap<String, Vec<String>> {
-    let mut tables = place.tables(&["omop"]);
-    for line in tables.values_mut().flatten() {
-        let cut = line.strip_suffix("|true").or_else(|| line.strip_suffix("|false"));
-        *line = cut.unwrap_or_else(|| panic!("{line}")).to_owned();
+    let mut tables = place.tables(&["omop", "fhir"]);
+    for lines in tables.values_mut() {
+        for line in lines.iter_mut() {
+            let end = line.rfind('|').unwrap_or_else(|| panic!("{line}"));
+            line.truncate(end);
+        }
+        lines.sort();
     }
     tables
 }
@@ -27,7 +31,7 @@ fn a_population_that_goes_into_the_lake_at_once_is_the_one_that_is_read_from_fil
         assert_eq!(generate(&cut, "first", &["--shard", shard]), 0);
     }
     let expected = rows(&read);
-    assert!(expected["omop.measurement"].len() > 1000);
+    assert!(expected["omop.measurement"].len() > 1000 && expected["fhir.observation"].len() > 1000);
     assert_equal_tables(&expected, &rows(&whole));
     assert_equal_tables(&expected, &rows(&cut));
 }
@@ -47,4 +51,17 @@ fn what_went_into_the_lake_is_modelled_and_proven_and_comes_once() {
     let again = place.call("third", &[&["generate", "--into-lake"], PATIENTS.as_slice()].concat());
     assert_eq!(again.code, 2);
     assert!(again.stderr.contains("the lake has 40 persons of source `synthetic` already"), "{}", again.stderr);
+}
+
+#[test]
+fn flat_tables_may_be_left_out_and_must_be_where_resources_are_spoilt() {
+    let (plain, spoilt) = (Healthlake::new(), Healthlake::new());
+    assert_eq!(generate(&plain, "first", &["--no-fhir"]), 0);
+    assert_eq!(plain.value("select count(*) from omop.person"), "40");
+    assert_eq!(plain.value("select count(*) from fhir.patient"), "0");
+    let dirty = [&["generate", "--into-lake", "--dirt", "light"], PATIENTS.as_slice()].concat();
+    let refused = spoilt.call("first", &dirty);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("hint: `--no-fhir` leaves them out"), "{}", refused.stderr);
+    assert_eq!(generate(&spoilt, "first", &["--dirt", "light", "--no-fhir"]), 0);
 }

@@ -71,15 +71,13 @@ pub enum Error {
         /// How many persons.
         count: i64,
     },
-    /// A resource that was made elsewhere is none.
+    /// A resource that was made elsewhere has no name.
     #[error(
-        "a {resource_type} that was made is no resource: {problem}\nhint: this is a defect of the program; please report it"
+        "a {resource_type} was made without an id\nhint: spoilt resources are for files; they are read by `healthlake etl`"
     )]
-    MadeResource {
+    MadeWithoutId {
         /// The type.
         resource_type: String,
-        /// What is wrong.
-        problem: String,
     },
     /// There are no resources kept as they came.
     #[error(

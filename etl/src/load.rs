@@ -24,7 +24,7 @@ pub use flat::FlatTables;
 pub const BATCH_ROWS: usize = 4 << 10;
 
 /// Rows, of whatever table, after which all tables are looked at.
-const LOOK_ROWS: usize = 256;
+pub const LOOK_ROWS: usize = 256;
 
 /// The tables of the CDM proper: they exist in every lake, with or without rows.
 pub fn cdm_tables() -> impl Iterator<Item = &'static Table> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use chrono::NaiveDateTime;
 use lake::{Lake, Stamp, TableName, TableWriter, Transaction};
-use model::document::{Resource, Tape};
+use model::document::{Element, Resource};
 use model::omop::key::omop_key;
 use model::omop::{Lineage, Table};
 use model::quality::{ACCOUNTING, ANOMALY, CONCEPT_CHECK, LOSS, MAPPING_COVERAGE};
@@ -15,7 +15,7 @@ use model::quality::{ACCOUNTING, ANOMALY, CONCEPT_CHECK, LOSS, MAPPING_COVERAGE}
 use crate::account::Account;
 use crate::derive;
 use crate::error::{Error, Result};
-use crate::load::{BATCH_ROWS, Files, FlatTables, Origin, Sink, cdm_tables, omop_spec, quality_spec};
+use crate::load::{BATCH_ROWS, Files, FlatTables, LOOK_ROWS, Origin, Sink, cdm_tables, omop_spec, quality_spec};
 use crate::query::{for_each, numbers, quoted};
 use crate::reference::{Directory, References};
 use crate::view::path::Scope;
@@ -47,9 +47,12 @@ pub struct RowWriter {
     origin: Origin,
     tables: BTreeMap<&'static str, TableWriter>,
     flat: FlatTables,
+    /// Flat rows added since the tables were looked at.
+    appended: usize,
     /// What does not fit the flat tables.
     account: Account,
-    tape: Tape,
+    /// References are taken at their word.
+    directory: Directory,
 }
 
 impl RowWriter {
@@ -59,7 +62,8 @@ impl RowWriter {
             tables.insert(table.name, transaction.writer(&omop_spec(table)).await?);
         }
         let flat = FlatTables::open(transaction, views).await?;
-        Ok(RowWriter { origin: origin.clone(), tables, flat, account: Account::default(), tape: Tape::default() })
+        let (account, directory) = (Account::default(), Directory::default());
+        Ok(RowWriter { origin: origin.clone(), tables, flat, appended: 0, account, directory })
     }
 
     /// Writes columns that a builder of the table finished.
@@ -72,30 +76,28 @@ impl RowWriter {
         Ok(writer.write(&self.origin.lineage.batch(table, columns))?)
     }
 
-    /// Writes the flat rows of resources of one type, each a line of JSON. They were not mapped: their mapping hash is
-    /// that of their content.
+    /// Writes the flat rows of a resource. It was not mapped: its mapping hash is that of its content.
     ///
     /// # Errors
-    /// A line is not a resource with an id, or the lake refuses the rows.
-    pub fn write_resources(&mut self, resource_type: &str, lines: &[u8]) -> Result<()> {
+    /// The resource has no id, or the lake refuses the rows.
+    pub fn write_resource(&mut self, resource_type: &str, element: Element<'_>) -> Result<()> {
         if !self.flat.take(resource_type) {
             return Ok(());
         }
-        let directory = Directory::default();
-        let source_id = self.origin.lineage.source_id.clone();
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let broken = |problem: String| Error::MadeResource { resource_type: resource_type.to_owned(), problem };
-            let text = std::str::from_utf8(line).map_err(|error| broken(error.to_string()))?;
-            let element = self.tape.parse(text).map_err(|fault| broken(fault.to_string()))?;
-            let id = element.get("id").and_then(|id| id.as_str());
-            let id = id.ok_or_else(|| broken("expected a logical id".to_owned()))?;
-            let key = omop_key(&source_id, &[resource_type, "/", id].concat(), "fhir", "");
-            let content_hash = element.content_hash() as i64;
-            let version = Version { content_hash, mapping_hash: content_hash, ..Version::told(element, key) };
-            let references = References::new(&directory, &source_id, None, None);
-            let resource = Resource { resource_type, id, element };
-            self.flat.append(&resource, Scope { id, references: &references }, &version, &mut self.account);
+        let id = element.get("id").and_then(|id| id.as_str());
+        let id = id.ok_or_else(|| Error::MadeWithoutId { resource_type: resource_type.to_owned() })?;
+        let source_id = &self.origin.lineage.source_id;
+        let key = omop_key(source_id, &[resource_type, "/", id].concat(), "fhir", "");
+        let content_hash = element.content_hash() as i64;
+        let version = Version { content_hash, mapping_hash: content_hash, ..Version::told(element, key) };
+        let references = References::new(&self.directory, source_id, None, None);
+        let resource = Resource { resource_type, id, element };
+        let scope = Scope { id, references: &references };
+        self.appended += self.flat.append(&resource, scope, &version, &mut self.account);
+        if self.appended < LOOK_ROWS {
+            return Ok(());
         }
+        self.appended = 0;
         self.flat.flush(BATCH_ROWS, &self.origin)
     }
 

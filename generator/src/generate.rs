@@ -18,11 +18,10 @@ use crate::sink::omop::Concepts;
 use crate::world::World;
 use crate::{Error, Options};
 
-use chunk::Chunk;
+use chunk::{Chunk, Resources};
 use folder::Folder;
 
-pub use chunk::Wanted;
-pub use hand_over::{Piece, hand_over};
+pub use hand_over::{Piece, Wanted, hand_over};
 pub use part::{Made, Part, make};
 
 /// Patients that are made in one piece.
@@ -56,7 +55,7 @@ pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ma
                 while permits.recv().is_ok() {
                     let index = next.fetch_add(1, Ordering::Relaxed) as usize;
                     let Some(range) = chunks.get(index) else { return };
-                    let made = Chunk::make(world, concepts, range.clone(), Wanted::All);
+                    let made = Chunk::make(world, concepts, range.clone(), Resources::Lines);
                     let count = range.end - range.start;
                     progress(done.fetch_add(count, Ordering::Relaxed) + count);
                     if sender.send((index, made)).is_err() {
@@ -67,7 +66,7 @@ pub fn generate(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Ma
         }
         drop((sender, permits));
         if options.shard.index == 1 {
-            output.add(Chunk::facilities(&world, &concepts))?;
+            output.add(Chunk::facilities(&world, &concepts, Resources::Lines))?;
         }
         let mut waiting = BTreeMap::new();
         let mut wanted = 0;

@@ -7,6 +7,7 @@
 
 mod index;
 mod member;
+mod notes;
 mod parse;
 mod read;
 
@@ -16,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use index::Index;
 pub use member::Name;
 use member::fingerprint;
+pub use notes::Notes;
 pub use parse::{Fault, plain};
 pub use read::WrongType;
 

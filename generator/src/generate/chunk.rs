@@ -12,7 +12,7 @@ use crate::dirt::{Blemish, stain};
 use crate::engine::{Unanswered, simulate};
 use crate::moment::{Moment, birthday_months, midnight};
 use crate::record::{Record, Selection};
-use crate::sink::fhir::{FhirSink, Lines};
+use crate::sink::fhir::{FhirSink, Lines, Taker};
 use crate::sink::omop::{Concepts, OmopSink};
 use crate::update::{Delta, Updates};
 use crate::world::World;
@@ -40,18 +40,19 @@ pub struct Load {
     pub account: Account,
 }
 
-/// What is made of people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Resources, and the rows that are expected of them.
-    All,
-    /// The rows alone.
-    Rows,
+/// What becomes of the resources of people.
+pub enum Resources<'t> {
+    /// They are lines of the load.
+    Lines,
+    /// They are taken one by one; the load has none.
+    Taken(Taker<'t>),
+    /// None are made.
+    None,
 }
 
 /// A load in the making.
 struct Making<'w> {
-    wanted: Wanted,
+    has_resources: bool,
     fhir: FhirSink<'w>,
     omop: OmopSink<'w>,
     /// What a day brings, for the account alone.
@@ -60,8 +61,14 @@ struct Making<'w> {
 
 impl Chunk {
     /// Makes some patients.
-    pub fn make(world: &World, concepts: &Concepts, patients: Range<u64>, wanted: Wanted) -> Result<Chunk, Error> {
-        let mut loads: Vec<_> = (0..=world.options.updates).map(|_| Making::new(world, concepts, wanted)).collect();
+    pub fn make<'m>(
+        world: &'m World,
+        concepts: &'m Concepts,
+        patients: Range<u64>,
+        resources: Resources<'m>,
+    ) -> Result<Chunk, Error> {
+        let mut loads = vec![Making::new(world, concepts, resources)];
+        loads.extend((0..world.options.updates).map(|_| Making::new(world, concepts, Resources::Lines)));
         let mut enforced = BTreeMap::new();
         let mut unanswered = BTreeMap::new();
         let mut deceased = 0;
@@ -83,10 +90,11 @@ impl Chunk {
     }
 
     /// Makes clinics, hospitals and doctors, which all patients share.
-    pub fn facilities(world: &World, concepts: &Concepts) -> Chunk {
+    pub fn facilities<'m>(world: &'m World, concepts: &'m Concepts, resources: Resources<'m>) -> Chunk {
+        let mut resources = Some(resources);
         let loads = (0..=world.options.updates).map(|day| {
-            let mut load = Making::new(world, concepts, Wanted::All);
-            if day == 0 {
+            let mut load = Making::new(world, concepts, resources.take().unwrap_or(Resources::None));
+            if load.has_resources {
                 load.fhir.write_facilities();
             }
             load.omop.write_facilities();
@@ -98,9 +106,14 @@ impl Chunk {
 }
 
 impl<'w> Making<'w> {
-    fn new(world: &'w World, concepts: &'w Concepts, wanted: Wanted) -> Making<'w> {
+    fn new(world: &'w World, concepts: &'w Concepts, resources: Resources<'w>) -> Making<'w> {
         let omop = || OmopSink::new(world, concepts);
-        Making { wanted, fhir: FhirSink::new(world), omop: omop(), delta: omop() }
+        let (has_resources, fhir) = match resources {
+            Resources::Lines => (true, FhirSink::new(world)),
+            Resources::Taken(taker) => (true, FhirSink::with_taker(world, taker)),
+            Resources::None => (false, FhirSink::new(world)),
+        };
+        Making { has_resources, fhir, omop: omop(), delta: omop() }
     }
 
     /// Takes a patient as he is at the end of a day: all of him on the first, later what that day brings.
@@ -109,7 +122,7 @@ impl<'w> Making<'w> {
         for (number, there) in updates.state(record, selection, day) {
             record.patient.number = number;
             self.omop.write(record, &there);
-            if day == 0 && self.wanted == Wanted::All {
+            if day == 0 && self.has_resources {
                 self.fhir.write(record, &there);
             }
         }

@@ -1,34 +1,42 @@
 //! A population without files: its rows, and its resources where they are wanted, handed over where they are made.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::ArrayRef;
+use model::document::Element;
 use model::omop::Table;
 
-use super::chunk::{Chunk, Wanted};
+use super::chunk::{Chunk, Resources};
 use super::source;
-use crate::sink::fhir::TYPES;
 use crate::sink::omop::Concepts;
 use crate::world::World;
 use crate::{Error, Options};
 
 /// Patients whose rows are handed over together: columns of some thousand values.
 const CHUNK: u64 = 128;
-/// The same with their resources: some megabytes of text, which are read again while they are near.
-const CHUNK_WITH_RESOURCES: u64 = 16;
+
+/// What is made of people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Resources, and the rows that are expected of them.
+    All,
+    /// The rows alone.
+    Rows,
+}
 
 /// Something of some patients.
 #[derive(Debug)]
 pub enum Piece<'p> {
     /// Rows of an OMOP table, as columns.
     Rows(&'static Table, Vec<ArrayRef>),
-    /// Resources of a type, each a line of JSON.
-    Resources(&'static str, &'p [u8]),
+    /// A resource and its type.
+    Resource(&'static str, Element<'p>),
 }
 
 /// Makes patients and hands over the OMOP rows that they mean, table by table, and their resources if these are wanted,
-/// type by type: each thread to a taker of its own, of which there are as many as threads. Which taker gets which patients
-/// is left to chance, and rows are in no order. `progress` is told how many patients are done. Returns the takers.
+/// one by one: each thread to a taker of its own, of which there are as many as threads. Which taker gets which patients is
+/// left to chance, and rows are in no order. `progress` is told how many patients are done. Returns the takers.
 ///
 /// # Errors
 /// When an option or a module is wrong, or a taker fails.
@@ -48,26 +56,14 @@ where
     let patients = options.shard.range(options.patients);
     let (next, done) = (AtomicU64::new(patients.start), AtomicU64::new(0));
     let is_over = AtomicBool::new(false);
-    let size = if wanted == Wanted::All { CHUNK_WITH_RESOURCES } else { CHUNK };
-    let give = |taker: &mut T, chunk: Chunk| -> Result<(), E> {
-        let Some(load) = chunk.loads.into_iter().next() else { return Ok(()) };
-        load.tables.into_iter().try_for_each(|(table, rows)| taker(Piece::Rows(table, rows)))?;
-        let lines = TYPES.into_iter().zip(&load.lines.bytes).filter(|(_, lines)| !lines.is_empty());
-        if wanted == Wanted::All {
-            lines.map(|(name, lines)| Piece::Resources(name, lines)).try_for_each(taker)
-        } else {
-            Ok(())
-        }
-    };
     let work = |mut taker: T| -> Result<T, E> {
         while !is_over.load(Ordering::Relaxed) {
-            let start = next.fetch_add(size, Ordering::Relaxed);
+            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
             if start >= patients.end {
                 break;
             }
-            let end = (start + size).min(patients.end);
-            let given = Chunk::make(&world, &concepts, start..end, wanted).map_err(E::from);
-            if let Err(error) = given.and_then(|chunk| give(&mut taker, chunk)) {
+            let end = (start + CHUNK).min(patients.end);
+            if let Err(error) = give(wanted, &mut taker, &world, &concepts, Some(start..end)) {
                 is_over.store(true, Ordering::Relaxed);
                 return Err(error);
             }
@@ -80,13 +76,37 @@ where
         if options.shard.index == 1
             && let Some(first) = takers.first_mut()
         {
-            give(first, Chunk::facilities(&world, &concepts))?;
+            give(wanted, first, &world, &concepts, None)?;
         }
         let threads: Vec<_> = takers.into_iter().map(|taker| scope.spawn(|| work(taker))).collect();
         let takers =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         takers.collect()
     })
+}
+
+/// Makes some patients, or what all patients share, and hands it over.
+fn give<E: From<Error>>(
+    wanted: Wanted,
+    taker: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    world: &World,
+    concepts: &Concepts,
+    patients: Option<Range<u64>>,
+) -> Result<(), E> {
+    let mut failure = None;
+    let mut take = |resource_type: &'static str, element: Element<'_>| {
+        if failure.is_none() {
+            failure = taker(Piece::Resource(resource_type, element)).err();
+        }
+    };
+    let resources = if wanted == Wanted::All { Resources::Taken(&mut take) } else { Resources::None };
+    let chunk = match patients {
+        Some(patients) => Chunk::make(world, concepts, patients, resources)?,
+        None => Chunk::facilities(world, concepts, resources),
+    };
+    failure.map_or(Ok(()), Err)?;
+    let tables = chunk.loads.into_iter().take(1).flat_map(|load| load.tables);
+    tables.map(|(table, rows)| Piece::Rows(table, rows)).try_for_each(taker)
 }
 
 #[cfg(test)]
@@ -108,7 +128,10 @@ mod tests {
                     |piece: Piece<'_>| {
                         let (name, count) = match piece {
                             Piece::Rows(table, rows) => (table.name, rows[0].len()),
-                            Piece::Resources(name, lines) => (name, lines.split(|byte| *byte == b'\n').count() - 1),
+                            Piece::Resource(name, resource) => {
+                                assert_eq!(resource.get("resourceType").and_then(|name| name.as_str()), Some(name));
+                                (name, 1)
+                            }
                         };
                         *counts.entry(name.to_owned()).or_default() += count as u64;
                         Ok::<_, Error>(())

@@ -10,6 +10,8 @@ mod imaging;
 mod product;
 mod treatment;
 
+use model::document::Element;
+
 use super::Json;
 use crate::Options;
 use crate::dirt::{Blemish, Fault};
@@ -68,11 +70,15 @@ pub struct Lines {
     pub deleted_count: u64,
 }
 
+/// Takes each resource, with its type, where it is made.
+pub type Taker<'t> = &'t mut dyn FnMut(&'static str, Element<'_>);
+
 /// Writes resources.
-#[derive(Debug)]
 pub struct FhirSink<'w> {
     world: &'w World,
     json: Json,
+    /// Who takes the resources in place of the lines.
+    taker: Option<Taker<'w>>,
     /// What is wrong with the resource at hand.
     blemish: Blemish,
     /// The version of the resource at hand, where it says so.
@@ -89,11 +95,17 @@ impl<'w> FhirSink<'w> {
         FhirSink {
             world,
             json: Json::default(),
+            taker: None,
             blemish: Blemish::None,
             version: None,
             deletions: Vec::new(),
             lines: Lines::default(),
         }
+    }
+
+    /// A sink without lines, whose resources are taken one by one. What is cut off in the middle is none.
+    pub fn with_taker(world: &'w World, taker: Taker<'w>) -> FhirSink<'w> {
+        FhirSink { json: Json::with_notes(), taker: Some(taker), ..FhirSink::new(world) }
     }
 
     /// Writes the selected part of a record.
@@ -190,10 +202,17 @@ impl<'w> FhirSink<'w> {
     }
 
     fn finish(&mut self, resource_type: &str) {
-        if let Some(index) = TYPES.iter().position(|known| *known == resource_type) {
-            let is_truncated = self.blemish == Blemish::Invalid(Fault::Truncated);
-            self.json.finish(is_truncated, &mut self.lines.bytes[index]);
-            self.lines.counts[index] += 1;
+        let Some(index) = TYPES.iter().position(|known| *known == resource_type) else { return };
+        let is_truncated = self.blemish == Blemish::Invalid(Fault::Truncated);
+        self.lines.counts[index] += 1;
+        match &mut self.taker {
+            None => self.json.finish(is_truncated, &mut self.lines.bytes[index]),
+            Some(_) if is_truncated => {}
+            Some(take) => {
+                if let Some(element) = self.json.finish_element() {
+                    take(TYPES[index], element);
+                }
+            }
         }
     }
 

@@ -1,26 +1,42 @@
-//! Writes JSON bytes directly: keys in the order in which they are written, commas where they belong.
+//! Writes JSON bytes directly: keys in the order in which they are written, commas where they belong. Where nobody wants
+//! the text, what is written is noted besides, and is a parsed record at its end.
+
+use std::ops::Range;
+
+use model::document::{Element, Kind, Notes};
 
 /// One JSON text in the making.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Json {
     out: Vec<u8>,
     /// The next key or item is the first of its object or array.
     first: bool,
+    notes: Option<Notes>,
 }
 
 impl Json {
+    /// Notes what it writes, for [`finish_element`](Self::finish_element).
+    pub fn with_notes() -> Json {
+        Json { notes: Some(Notes::default()), ..Json::default() }
+    }
+
     /// Starts a resource: an object with its type and id.
     pub fn resource(&mut self, resource_type: &str, id: Option<uuid::Uuid>) {
         self.out.clear();
-        self.out.extend_from_slice(b"{\"resourceType\":\"");
-        self.out.extend_from_slice(resource_type.as_bytes());
-        self.out.push(b'"');
-        if let Some(id) = id {
-            self.out.extend_from_slice(b",\"id\":\"");
-            self.uuid(id);
-            self.out.push(b'"');
+        if let Some(notes) = &mut self.notes {
+            notes.begin();
         }
-        self.first = false;
+        self.open(b'{');
+        self.plain("resourceType", |out| out.extend_from_slice(resource_type.as_bytes()));
+        if let Some(id) = id {
+            self.plain("id", |out| write_uuid(id, out));
+        }
+    }
+
+    /// Ends the resource; none where nothing was noted, or where its text is not UTF-8.
+    pub fn finish_element(&mut self) -> Option<Element<'_>> {
+        self.close(b'}');
+        self.notes.as_mut()?.finish(&self.out).ok()
     }
 
     /// Ends the resource and its line, or cuts it in the middle, and hands it to `out`.
@@ -42,6 +58,9 @@ impl Json {
     pub fn key(&mut self, key: &str) {
         self.comma();
         self.out.push(b'"');
+        if let Some(notes) = &mut self.notes {
+            notes.name(self.out.len(), key);
+        }
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
@@ -89,26 +108,29 @@ impl Json {
     /// A key with a number, as short as it can be read back.
     pub fn number(&mut self, key: &str, value: f64) {
         self.key(key);
-        write_number(value, &mut self.out);
+        self.bare(Kind::Number, |out| write_number(value, out));
     }
 
     /// A key with a whole number.
     pub fn integer(&mut self, key: &str, value: i64) {
         self.key(key);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.bare(Kind::Number, |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
     }
 
     /// A key with true or false.
     pub fn flag(&mut self, key: &str, value: bool) {
         self.key(key);
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        match value {
+            true => self.bare(Kind::True, |out| out.extend_from_slice(b"true")),
+            false => self.bare(Kind::False, |out| out.extend_from_slice(b"false")),
+        }
     }
 
     /// A key with a text that is written by `write` and needs no escapes.
     pub fn plain(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.key(key);
         self.out.push(b'"');
-        write(&mut self.out);
+        self.bare(Kind::String, write);
         self.out.push(b'"');
     }
 
@@ -128,21 +150,29 @@ impl Json {
     }
 
     fn reference_field(&mut self, resource_type: &str, id: uuid::Uuid) {
-        self.key("reference");
-        self.out.push(b'"');
-        self.out.extend_from_slice(resource_type.as_bytes());
-        self.out.push(b'/');
-        self.uuid(id);
-        self.out.push(b'"');
+        self.plain("reference", |out| {
+            out.extend_from_slice(resource_type.as_bytes());
+            out.push(b'/');
+            write_uuid(id, out);
+        });
     }
 
-    fn uuid(&mut self, id: uuid::Uuid) {
-        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        self.out.extend_from_slice(id.hyphenated().encode_lower(&mut buffer).as_bytes());
+    /// A value as it stands in the text, of a string what stands between the quotes.
+    fn bare(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.out.len();
+        write(&mut self.out);
+        self.note(kind, start..self.out.len());
+    }
+
+    fn note(&mut self, kind: Kind, place: Range<usize>) {
+        if let Some(notes) = &mut self.notes {
+            notes.value(kind, place);
+        }
     }
 
     fn string(&mut self, value: &str) {
         self.out.push(b'"');
+        let start = self.out.len();
         let mut rest = value.as_bytes();
         // Nearly every text is written in one piece.
         while let Some(place) = rest.iter().position(|byte| needs_escape(*byte)) {
@@ -151,6 +181,10 @@ impl Json {
             rest = &rest[place + 1..];
         }
         self.out.extend_from_slice(rest);
+        match &mut self.notes {
+            Some(notes) if rest.len() < value.len() => notes.escaped(value),
+            _ => self.note(Kind::String, start..self.out.len()),
+        }
         self.out.push(b'"');
     }
 
@@ -176,6 +210,9 @@ impl Json {
     }
 
     fn open(&mut self, bracket: u8) {
+        if let Some(notes) = &mut self.notes {
+            notes.open(if bracket == b'{' { Kind::Object } else { Kind::Array }, self.out.len());
+        }
         self.out.push(bracket);
         self.first = true;
     }
@@ -183,11 +220,19 @@ impl Json {
     fn close(&mut self, bracket: u8) {
         self.out.push(bracket);
         self.first = false;
+        if let Some(notes) = &mut self.notes {
+            notes.close(self.out.len());
+        }
     }
 }
 
 fn needs_escape(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
+}
+
+fn write_uuid(id: uuid::Uuid, out: &mut Vec<u8>) {
+    let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+    out.extend_from_slice(id.hyphenated().encode_lower(&mut buffer).as_bytes());
 }
 
 /// Appends a number: whole numbers without a point, others as short as they can be read back.
@@ -203,9 +248,7 @@ pub fn write_number(value: f64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn everything_is_valid_json() {
-        let mut json = Json::default();
+    fn write(json: &mut Json) {
         json.resource("Test", Some(uuid::Uuid::nil()));
         json.text("text", "a \"quoted\" \\ line\n\u{1} ü");
         json.array("empty");
@@ -221,6 +264,13 @@ mod tests {
         json.object("object");
         json.end();
         json.flag("flag", true);
+        json.integer("integer", -3);
+    }
+
+    #[test]
+    fn everything_is_valid_json() {
+        let mut json = Json::default();
+        write(&mut json);
         let mut out = Vec::new();
         json.finish(false, &mut out);
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -229,5 +279,38 @@ mod tests {
         assert_eq!(value["items"][1]["decimal"], 0.1);
         assert_eq!(value["flag"], true);
         assert!(out.ends_with(b"}\n"));
+    }
+
+    /// All that a record tells of itself.
+    fn told(element: Element<'_>, out: &mut Vec<String>) {
+        out.push(format!("{:?} {:?} {} {}", element.kind(), element.as_str(), element.position(), element.text()));
+        for (name, value) in element.members() {
+            assert!(element.get(name).is_some_and(|found| found.is(&value)), "{name}");
+            out.push(name.to_owned());
+            told(value, out);
+        }
+        element.items().for_each(|item| told(item, out));
+    }
+
+    #[test]
+    fn what_is_noted_is_what_a_parser_finds_in_the_text() {
+        let (mut text, mut noted) = (Json::default(), Json::with_notes());
+        // The second record is not mixed up with the first.
+        for _ in 0..2 {
+            let mut line = Vec::new();
+            write(&mut text);
+            text.finish(false, &mut line);
+            write(&mut noted);
+            let mut tape = model::document::Tape::default();
+            let parsed = tape.parse(std::str::from_utf8(&line).unwrap()).unwrap();
+            let element = noted.finish_element().unwrap();
+            assert_eq!(element.content_hash(), parsed.content_hash());
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            told(parsed, &mut expected);
+            told(element, &mut found);
+            assert_eq!(found, expected);
+        }
+        write(&mut text);
+        assert!(text.finish_element().is_none());
     }
 }

@@ -57,6 +57,12 @@ fn resources(all: &mut Vec<Question>, contents: &Contents, resource_type: &str, 
             lost += &format!(" and {alias}.resource_id is null");
         }
     }
+    if contents.has("quality.accounting") {
+        // What was made and never read has nothing to account for.
+        joins = format!(
+            "join (select distinct source_id from quality.accounting) as a on a.source_id = f.source_id\n{joins}"
+        );
+    }
     let sentence = format!("Every {resource_type} of `{flat}` made an OMOP row or is listed with a reason.");
     all.push(query_check(
         check("resourceAccounted", flat, None, sentence),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use etl::{MadeRows, RowWriter};
 use generator::{Piece, Shard, Wanted};
 use serde::Serialize;
@@ -24,6 +24,11 @@ pub async fn run(global: &Global, config: &Config, shard: Shard, wanted: Wanted)
     let run = Run::from_environment()?;
     let lake = open_lake(config).await?;
     let options = super::options(config, shard, 0, Path::new(""))?;
+    if options.dirt.is_some() && wanted == Wanted::All {
+        bail!(
+            "spoilt resources cannot become tables unread\nhint: `--no-fhir` leaves them out, and without `--into-lake` they are files for `healthlake etl`"
+        );
+    }
     let made = MadeRows {
         source_id: options.source_id.clone(),
         run_id: run.id.clone(),
@@ -56,10 +61,11 @@ fn make(
     let mut writers = writers;
     let takers = writers.iter_mut().map(|writer| {
         |piece: Piece<'_>| -> Result<()> {
-            Ok(match piece {
-                Piece::Rows(table, columns) => writer.write(table, columns)?,
-                Piece::Resources(resource_type, lines) => writer.write_resources(resource_type, lines)?,
-            })
+            let written = match piece {
+                Piece::Rows(table, columns) => writer.write(table, columns),
+                Piece::Resource(resource_type, element) => writer.write_resource(resource_type, element),
+            };
+            Ok(written?)
         }
     });
     generator::hand_over(options, wanted, takers.collect(), progress)?;

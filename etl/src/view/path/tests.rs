@@ -139,7 +139,7 @@ fn paths_that_begin_alike_find_what_each_finds_alone() {
             }
         }
     }
-    assert!(shared > paths.len().pow(3), "{shared}");
+    assert!(shared > 10_000, "{shared} hops are shared");
 }
 
 #[test]
