@@ -51,6 +51,16 @@ fn what_went_into_the_lake_is_modelled_and_proven_and_comes_once() {
     let again = place.call("third", &[&["generate", "--into-lake"], PATIENTS.as_slice()].concat());
     assert_eq!(again.code, 2);
     assert!(again.stderr.contains("the lake has 40 persons of source `synthetic` already"), "{}", again.stderr);
+
+    place.call("files", &[&["generate", "--output", "files"], PATIENTS.as_slice()].concat());
+    let read = place.call("fourth", &["etl", "files/fhir", "--source-id", "synthetic"]);
+    assert_eq!(read.code, 2);
+    assert!(
+        read.stderr.contains("40 persons of source `synthetic` in the lake were made, not read"),
+        "{}",
+        read.stderr
+    );
+    assert_eq!(place.call("fifth", &["etl", "files/fhir", "--source-id", "other"]).code, 0);
 }
 
 #[test]

@@ -71,6 +71,16 @@ pub enum Error {
         /// How many persons.
         count: i64,
     },
+    /// Rows of a source were made without resources: nobody could tell which of them a resource changes.
+    #[error(
+        "{count} persons of source `{source_id}` in the lake were made, not read\nhint: `--lake DIR` names another folder, `HEALTHLAKE_ETL_SOURCE_ID` another source"
+    )]
+    SourceIsMade {
+        /// The source.
+        source_id: String,
+        /// How many persons.
+        count: i64,
+    },
     /// A resource that was made elsewhere has no name.
     #[error(
         "a {resource_type} was made without an id\nhint: spoilt resources are for files; they are read by `healthlake etl`"

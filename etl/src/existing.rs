@@ -11,8 +11,9 @@ use datafusion::prelude::SessionContext;
 use lake::{AsOf, Lake, TableName};
 use model::omop::key::omop_key;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id_set::IdSet;
+use crate::made;
 use crate::merge;
 use crate::query::{days, for_each, micros, numbers, quoted, sought, texts};
 use crate::reference::identifier_key;
@@ -64,6 +65,12 @@ impl Existing {
     ) -> Result<Existing> {
         let session = lake.session(&AsOf::Latest).await?;
         let mut existing = Existing { tables: lake.tables().await?.into_iter().collect(), ..Existing::default() };
+        if existing.tables.contains(&TableName::new("omop", "person")) {
+            let count = made::count_made(&session, source_id).await?;
+            if count > 0 {
+                return Err(Error::SourceIsMade { source_id: source_id.to_owned(), count });
+            }
+        }
         if existing.tables.contains(&crosswalk()) {
             // A lake whose crosswalk does not know the keys would keep rows that have to go.
             lake.find(&crosswalk(), "resource_key", &sought([]), &[]).await?;

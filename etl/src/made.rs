@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use chrono::NaiveDateTime;
+use datafusion::prelude::SessionContext;
 use lake::{Lake, Stamp, TableName, TableWriter, Transaction};
 use model::document::{Element, Resource};
 use model::omop::key::omop_key;
@@ -143,15 +144,24 @@ async fn refuse_others(lake: &Lake, transaction: &Transaction, made: &MadeRows) 
     if lake.row_count(&TableName::new("omop", "person")).await?.is_none() {
         return Ok(());
     }
-    let session = transaction.session().await?;
-    let sql = format!(
-        "select count(*) from omop.person where source_id = '{}' and pipeline_run_id <> '{}'",
-        quoted(&made.source_id),
-        quoted(&made.run_id)
-    );
-    let mut count = 0;
-    for_each(&session, &sql, |batch| count += numbers(batch, 0).iter().sum::<i64>()).await?;
+    let by_others = format!("pipeline_run_id <> '{}'", quoted(&made.run_id));
+    let count = count_persons(&transaction.session().await?, &made.source_id, &by_others).await?;
     if count == 0 { Ok(()) } else { Err(Error::SourceIsThere { source_id: made.source_id.clone(), count }) }
+}
+
+/// How many persons of a source were made, not read.
+///
+/// # Errors
+/// The lake cannot be read.
+pub async fn count_made(session: &SessionContext, source_id: &str) -> Result<i64> {
+    count_persons(session, source_id, "not synced_from_fhir").await
+}
+
+async fn count_persons(session: &SessionContext, source_id: &str, condition: &str) -> Result<i64> {
+    let sql = format!("select count(*) from omop.person where source_id = '{}' and {condition}", quoted(source_id));
+    let mut count = 0;
+    for_each(session, &sql, |batch| count += numbers(batch, 0).iter().sum::<i64>()).await?;
+    Ok(count)
 }
 
 /// Makes all tables of a lake, with the vocabulary and what describes the source, and opens writers.
