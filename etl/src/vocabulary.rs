@@ -5,6 +5,7 @@
 //! the run: no failure to look something up is taken for an unmapped code.
 
 mod bad_lines;
+mod block;
 mod build;
 mod cache;
 mod domain;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 
+use super::block::Block;
 use super::index::{Index, Names};
 use super::layout::{
     CLASSIFICATION, Counts, DIRECTORY_IDS, DIRECTORY_SHIFT, ENTRIES_PER_BUCKET, ENTRY, INVALID, Key, LOST_TARGET,
@@ -225,22 +226,23 @@ impl IndexBuilder {
         if [counts.entries, counts.links, counts.heap].iter().any(|count| *count >= u32::MAX as usize) {
             return Err(Error::Vocabulary("more than four billion bytes of codes or links".to_owned()));
         }
-        let mut bytes = Vec::with_capacity(counts.size_bytes());
-        bytes.extend_from_slice(&counts.to_head());
-        order.iter().for_each(|(_, number)| bytes.extend_from_slice(&self.entries[*number as usize]));
+        let size = counts.size_bytes();
+        let no_room = |error| Error::Vocabulary(format!("no memory for an index of {size} bytes: {error}"));
+        let mut bytes = Block::with_room(size).map_err(no_room)?;
+        bytes.push(&counts.to_head());
+        order.iter().for_each(|(_, number)| bytes.push(&self.entries[*number as usize]));
         let mut start = 0;
         for number in 0..=buckets {
             start += order[start..].iter().take_while(|(hash, _)| bucket(*hash, buckets) < number).count();
-            bytes.extend_from_slice(&(start as u32).to_le_bytes());
+            bytes.push(&(start as u32).to_le_bytes());
         }
-        bytes.extend(links.iter().flat_map(|link| link.to_le_bytes()));
-        bytes.extend(directory.iter().flat_map(|start| start.to_le_bytes()));
+        links.iter().chain(&directory).for_each(|number| bytes.push(&number.to_le_bytes()));
         for (entry, place) in self.entries.iter().zip(&places) {
-            bytes.extend_from_slice(&id(entry).to_le_bytes());
-            bytes.extend_from_slice(&place.to_le_bytes());
+            bytes.push(&id(entry).to_le_bytes());
+            bytes.push(&place.to_le_bytes());
         }
-        bytes.extend_from_slice(&self.heap);
-        bytes.extend_from_slice(&names);
+        bytes.push(&self.heap);
+        bytes.push(&names);
         Index::of_bytes(bytes)
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use lake::Lake;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::block::Block;
 use crate::{Error, Result};
 
 /// So much is read and hashed at once.
@@ -41,7 +42,7 @@ fn prefix(state: u64) -> String {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+pub fn read(path: &Path) -> Result<Option<Block>> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let length = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len(),
@@ -51,7 +52,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let Some(body) = length.checked_sub(HASH_BYTES).and_then(|body| usize::try_from(body).ok()) else {
         return Ok(None);
     };
-    let mut bytes = vec![0; body];
+    let mut bytes = Block::zeroed(body).map_err(failed)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let part_bytes = body.div_ceil(cores).max(1).next_multiple_of(BLOCK_BYTES);
     let hashes: Vec<std::io::Result<Vec<u64>>> = std::thread::scope(|scope| {
@@ -148,8 +149,8 @@ mod tests {
         let bytes = starter.index.bytes();
         write(&first, bytes).unwrap();
         write(&check, b"{}").unwrap();
-        assert_eq!(read(&first).unwrap().unwrap(), bytes);
-        assert_eq!(read(&check).unwrap().unwrap(), b"{}");
+        assert_eq!(&*read(&first).unwrap().unwrap(), bytes);
+        assert_eq!(&*read(&check).unwrap().unwrap(), b"{}");
         let yesterday = std::time::SystemTime::now() - ABANDONED * 24;
         File::options().write(true).open(&first).unwrap().set_modified(yesterday).unwrap();
         let other = at(&format!("{}-8{SELF_CHECK}", prefix(1)));
@@ -175,6 +176,6 @@ mod tests {
         assert!(bytes.len() > 2 * BLOCK_BYTES);
         let path = folder.path().join("vocabulary-0.index");
         write(&path, &bytes).unwrap();
-        assert!(read(&path).unwrap().unwrap() == bytes);
+        assert!(*read(&path).unwrap().unwrap() == bytes);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::bad_lines::BadLines;
+use super::block::Block;
 use super::build::IndexBuilder;
 use super::download::TABLES;
 use super::index::Index;
@@ -59,7 +60,9 @@ pub fn read_local_map(bytes: &[u8]) -> usize {
 /// Damages the starter's index, five bytes of `damage` for each place and what is put there, and asks it everything: false
 /// when it is refused.
 pub fn open_index(damage: &[u8]) -> bool {
-    let mut bytes = Vocabulary::starter().index.bytes().to_vec();
+    let sound = Vocabulary::starter().index;
+    let Ok(mut bytes) = Block::with_room(sound.bytes().len()) else { return false };
+    bytes.push(sound.bytes());
     for [place @ .., byte] in damage.as_chunks::<5>().0 {
         let place = u32::from_le_bytes(*place) as usize % bytes.len();
         bytes[place] = *byte;

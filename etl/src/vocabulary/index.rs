@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::block::Block;
 use super::domain::Domain;
 use super::layout::{
     Counts, DIRECTORY_SHIFT, ENTRY, ID, INVALID, Key, LOST_TARGET, ONE_TARGET, STANDARD, bucket, class_of, code_of,
@@ -102,7 +103,7 @@ impl Iterator for Targets<'_> {
 
 /// The packed concepts.
 pub struct Index {
-    bytes: Vec<u8>,
+    bytes: Block,
     offsets: [usize; 8],
     names: Names,
     domains: Vec<Domain>,
@@ -114,7 +115,7 @@ impl Index {
     ///
     /// # Errors
     /// The bytes are none of ours. What is inside is not judged: every number is looked up within bounds.
-    pub fn of_bytes(bytes: Vec<u8>) -> Result<Index> {
+    pub fn of_bytes(bytes: Block) -> Result<Index> {
         let broken = || Error::Vocabulary("the index is damaged".to_owned());
         let counts = Counts::of_head(&bytes).ok_or_else(broken)?;
         let offsets = counts.offsets();
@@ -372,13 +373,19 @@ mod tests {
         assert_eq!(seen, [2, 3, 1], "a concept outside the hierarchy is no ancestor");
     }
 
+    fn block(bytes: &[u8]) -> Block {
+        let mut block = Block::with_room(bytes.len()).unwrap();
+        block.push(bytes);
+        block
+    }
+
     #[test]
     fn every_concept_is_found_by_id_and_by_code_whatever_its_length() {
         let ids = [-5, 0, 1, 255, 256, 257, 70_000, 46_000_000, DIRECTORY_IDS, 2_000_000_000, i32::MAX];
         let codes: Vec<String> = (0..ids.len()).map(|at| "x".repeat(at * 30 + usize::from(at < 3)) + "é").collect();
         let rows: Vec<_> = ids.iter().zip(&codes).map(|(id, code)| row(*id, code, "S", "")).collect();
         let index = index(&rows, &[]);
-        let again = Index::of_bytes(index.bytes().to_vec()).unwrap();
+        let again = Index::of_bytes(block(index.bytes())).unwrap();
         for (id, code) in ids.iter().zip(&codes) {
             for index in [&index, &again] {
                 assert_eq!(index.concept(*id).unwrap().concept_code, code);
@@ -405,9 +412,9 @@ mod tests {
         let rows = [row(1, "1", "S", ""), row(2, &long, "", ""), row(2_000_000_001, "3", "", "")];
         let sound = index(&rows, &[("Maps to", 2, 1), ("Maps to value", 2, 1)]);
         for at in 0..sound.bytes().len() {
-            assert!(Index::of_bytes(sound.bytes()[..at].to_vec()).is_err());
+            assert!(Index::of_bytes(block(&sound.bytes()[..at])).is_err());
             for damage in [0, 0x7f, 0xff] {
-                let mut bytes = sound.bytes().to_vec();
+                let mut bytes = block(sound.bytes());
                 bytes[at] = damage;
                 let Ok(index) = Index::of_bytes(bytes) else { continue };
                 for id in [1, 2, 2_000_000_001] {

@@ -251,7 +251,7 @@ mod tests {
             entries.filter(|path| path.extension().is_some_and(|kind| kind == "check")).collect::<Vec<_>>()
         };
         let [path] = kept().try_into().unwrap();
-        let json = String::from_utf8(cache::read(&path).unwrap().unwrap()).unwrap();
+        let json = String::from_utf8(cache::read(&path).unwrap().unwrap().to_vec()).unwrap();
         cache::write(&path, json.replace("Male", "Kept").as_bytes()).unwrap();
         assert_eq!(names(known(&lake, &first, &[expected(1)]).await.unwrap()), ["Kept"]);
         // Other data of ours, a damaged file, and another vocabulary are.
