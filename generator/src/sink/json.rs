@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use model::document::{Element, Kind, Notes};
+use model::document::{Element, Kind, Notes, plain};
 
 /// One JSON text in the making.
 #[derive(Default)]
@@ -175,9 +175,11 @@ impl Json {
         let start = self.out.len();
         let mut rest = value.as_bytes();
         // Nearly every text is written in one piece.
-        while let Some(place) = rest.iter().position(|byte| needs_escape(*byte)) {
+        loop {
+            let place = plain(rest, 0);
+            let Some(byte) = rest.get(place) else { break };
             self.out.extend_from_slice(&rest[..place]);
-            self.escape(rest[place]);
+            self.escape(*byte);
             rest = &rest[place + 1..];
         }
         self.out.extend_from_slice(rest);
@@ -224,10 +226,6 @@ impl Json {
             notes.close(self.out.len());
         }
     }
-}
-
-fn needs_escape(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
 fn write_uuid(id: uuid::Uuid, out: &mut Vec<u8>) {
