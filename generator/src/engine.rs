@@ -1,4 +1,4 @@
-//! Runs one life: the reference interpreter of the Generic Module Framework.
+//! Runs one life: the engine for modules in the Generic Module Framework format.
 //!
 //! Time goes in steps of seven days from birth. In each step the host opens a visit if one is due, then every module
 //! runs in the byte order of the paths until it blocks, then the host closes its visit. A state that ended between two
@@ -15,6 +15,8 @@ mod write;
 
 #[cfg(test)]
 mod other_modules;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;
 

@@ -19,6 +19,8 @@ mod state;
 use std::collections::HashMap;
 
 pub use bind::Needs;
+#[cfg(test)]
+pub(crate) use bind::system_uri;
 pub use distribution::{Kind as DistributionKind, Unit};
 pub use field::Note;
 pub use folder::from_folder;

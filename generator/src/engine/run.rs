@@ -353,7 +353,7 @@ impl<'w> Person<'w> {
 /// Where an acute illness is taken to: an office, the emergency department, or the telephone. Of the visits to offices
 /// and emergency departments of the United States in 2019, 13 % were to the latter (NAMCS and NHAMCS 2019); about one
 /// visit in twenty has been at a distance since spring 2020, and next to none before (FAIR Health, 2020 to 2023).
-fn type_of_care(time: Moment) -> [f64; 3] {
+pub(super) fn type_of_care(time: Moment) -> [f64; 3] {
     /// 1 April 2020.
     const AT_A_DISTANCE: Moment = 18_353 * crate::moment::DAY;
     let telemedicine = if time < AT_A_DISTANCE { 0.002 } else { 0.05 };

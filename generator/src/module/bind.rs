@@ -174,7 +174,7 @@ impl Binder<'_> {
 }
 
 /// The URI of a code system as modules abbreviate it; URIs stay as they are.
-fn system_uri(name: &str) -> &str {
+pub(crate) fn system_uri(name: &str) -> &str {
     match name {
         "SNOMED-CT" | "SNOMED" => "http://snomed.info/sct",
         "LOINC" => "http://loinc.org",

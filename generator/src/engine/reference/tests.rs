@@ -1,0 +1,49 @@
+//! The engine and the reference interpreter give the same records: with the modules that belong to the program, all
+//! together and one by one.
+
+use super::{Files, assert_same};
+use crate::Options;
+use crate::module::{Source, built_in};
+use crate::world::World;
+
+/// Lives all modules together, and returns how many states were entered.
+fn together(source: &Source, lives: u64) -> usize {
+    let world = World::new(&Options { patients: lives, claims: true, ..Options::default() }, source).unwrap();
+    let files = Files::new(source, &world.library.codes);
+    let paths = world.library.top_level.iter().map(|module| world.library.modules[*module].path.as_str());
+    assert!(files.top_level().eq(paths));
+    lived(&world, &files, 0..lives)
+}
+
+/// Lives with each module as the only one that runs by itself, and returns how many modules there are and how many
+/// states were entered.
+fn one_by_one(source: &Source, lives: u64) -> (usize, usize) {
+    let mut world = World::new(&Options { patients: lives, ..Options::default() }, source).unwrap();
+    let files = Files::new(source, &world.library.codes);
+    let mut states = 0;
+    for module in 0..world.library.modules.len() {
+        world.library.top_level = vec![module];
+        states += lived(&world, &files, 0..lives);
+    }
+    (world.library.modules.len(), states)
+}
+
+fn lived(world: &World, files: &Files, patients: std::ops::Range<u64>) -> usize {
+    let one = |index| {
+        let (patient, life) = world.population.person(&world.options, index);
+        assert_same(world, files, patient, life).unwrap()
+    };
+    patients.map(one).sum()
+}
+
+#[test]
+fn own_modules_together_give_the_same_records() {
+    let states = together(&built_in(), 40);
+    assert!(states > 50_000, "{states} states");
+}
+
+#[test]
+fn own_modules_one_by_one_give_the_same_records() {
+    let (modules, states) = one_by_one(&built_in(), 10);
+    assert!(modules > 20 && states > 10_000, "{modules} modules, {states} states");
+}
