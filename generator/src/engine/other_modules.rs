@@ -27,7 +27,8 @@ fn folder(test: &str) -> Option<PathBuf> {
     None
 }
 
-fn source(test: &str) -> Option<Source> {
+/// The modules, if they are installed; that they are not is said aloud.
+pub(super) fn source(test: &str) -> Option<Source> {
     let mut source = Source::default();
     from_folder(&folder(test)?, &mut source).unwrap();
     Some(source)

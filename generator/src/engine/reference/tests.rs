@@ -1,8 +1,9 @@
-//! The engine and the reference interpreter give the same records: with the modules that belong to the program, all
-//! together and one by one.
+//! The engine and the reference interpreter give the same records: with the modules that belong to the program and with
+//! those of others, all together and one by one.
 
 use super::{Files, assert_same};
 use crate::Options;
+use crate::engine::other_modules;
 use crate::module::{Source, built_in};
 use crate::world::World;
 
@@ -46,4 +47,18 @@ fn own_modules_together_give_the_same_records() {
 fn own_modules_one_by_one_give_the_same_records() {
     let (modules, states) = one_by_one(&built_in(), 10);
     assert!(modules > 20 && states > 10_000, "{modules} modules, {states} states");
+}
+
+#[test]
+fn modules_of_others_together_give_the_same_records() {
+    let Some(source) = other_modules::source("modules_of_others_together_give_the_same_records") else { return };
+    let states = together(&source, 10);
+    assert!(states > 50_000, "{states} states");
+}
+
+#[test]
+fn modules_of_others_one_by_one_give_the_same_records() {
+    let Some(source) = other_modules::source("modules_of_others_one_by_one_give_the_same_records") else { return };
+    let (modules, states) = one_by_one(&source, 3);
+    assert!(modules > 200 && states > 50_000, "{modules} modules, {states} states");
 }
