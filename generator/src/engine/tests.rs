@@ -1,5 +1,6 @@
 //! Semantics of the format, rule by rule: tiny modules with traces written by hand. Moments are days since birth, and
-//! birth is a Monday, so that the grid is 0, 7, 14, …; the host's own first visit is on day 0.
+//! birth is a Monday, so that the grid is 0, 7, 14, …; the host's own first visit is on day 0. The reference interpreter
+//! must agree about each of them.
 
 mod choice;
 mod entry;
@@ -8,8 +9,11 @@ use chrono::NaiveDate;
 use serde_json::{Value as Json, json};
 
 use super::person::{Person, Value};
+use super::reference::{self, Files};
 use crate::module::Source;
 use crate::moment::{DAY, Moment, date, midnight};
+use crate::population::Life;
+use crate::record::Patient;
 use crate::world::World;
 use crate::{Error, Options};
 
@@ -22,15 +26,29 @@ fn source(modules: &[(&str, Json)]) -> Source {
 }
 
 fn world(modules: &[(&str, Json)]) -> World {
-    let options = Options { end_date: NaiveDate::from_ymd_opt(2010, 1, 1).unwrap(), ..Options::default() };
-    World::new(&options, &source(modules)).unwrap()
+    world_of(&source(modules))
 }
 
-fn born(world: &World) -> Person<'_> {
+/// A world in which the reference interpreter has lived the same life as the engine.
+fn world_of(source: &Source) -> World {
+    let options = Options { end_date: NaiveDate::from_ymd_opt(2010, 1, 1).unwrap(), ..Options::default() };
+    let world = World::new(&options, source).unwrap();
+    let (patient, life) = newborn(&world);
+    let lived = reference::assert_same(&world, &Files::new(source, &world.library.codes), patient, life);
+    assert!(matches!(lived, Ok(_) | Err(Error::Endless { .. })));
+    world
+}
+
+fn newborn(world: &World) -> (Patient, Life) {
     let (mut patient, mut life) = world.population.person(&world.options, 0);
     patient.birth = BIRTH;
     patient.female = true;
     life.death = None;
+    (patient, life)
+}
+
+fn born(world: &World) -> Person<'_> {
+    let (patient, life) = newborn(world);
     Person::new(world, patient, life)
 }
 

@@ -105,19 +105,25 @@ fn whole(count: i64, unit: &str) -> Moment {
         "minutes" => MINUTE,
         _ => SECOND,
     };
-    count.saturating_mul(one)
+    bounded(count.saturating_mul(one))
 }
 
 /// A number of units with its fraction, truncated to days, hours, minutes, seconds or milliseconds; a year has 365.25
 /// days.
 pub fn fractional(count: f64, unit: &str) -> Moment {
-    match unit {
-        "years" => ((count * 365.25) as i64).saturating_mul(DAY),
-        "months" => ((count * 30.0) as i64).saturating_mul(DAY),
-        "weeks" => ((count * 7.0) as i64).saturating_mul(DAY),
-        "days" => ((count * 24.0) as i64).saturating_mul(HOUR),
-        "hours" => ((count * 60.0) as i64).saturating_mul(MINUTE),
-        "minutes" => ((count * 60.0) as i64).saturating_mul(SECOND),
-        _ => (count * 1000.0) as i64,
-    }
+    let (finer, span) = match unit {
+        "years" => (365.25, DAY),
+        "months" => (30.0, DAY),
+        "weeks" => (7.0, DAY),
+        "days" => (24.0, HOUR),
+        "hours" => (60.0, MINUTE),
+        "minutes" => (60.0, SECOND),
+        _ => (1000.0, 1),
+    };
+    bounded(((count * finer) as i64).saturating_mul(span))
+}
+
+/// Nothing lasts longer than a thousand years of 365.25 days.
+fn bounded(span: Moment) -> Moment {
+    span.clamp(-365_250 * DAY, 365_250 * DAY)
 }

@@ -2,10 +2,10 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use super::Interpreter;
 use super::attribute::{Value, literal};
 use super::draw::fractional;
 use super::json::{Json, code, codes, field, list, need, need_number, need_text, number, text};
-use super::{Interpreter, Visited};
 use crate::engine::unanswered::Question;
 use crate::host::socioeconomic_category;
 use crate::module::ActiveKind;
@@ -153,8 +153,7 @@ impl<'w> Interpreter<'w> {
         }
         let Some(within) = field(condition, "within") else { return true };
         let window = time - fractional(need_number(within, "quantity"), need_text(within, "unit"));
-        let was_over = |visit: &Visited<'w>| visit.exited.is_some_and(|exited| exited <= window);
-        !history[visited..].iter().any(was_over)
+        history[visited].exited.is_none_or(|exited| exited > window)
     }
 }
 

@@ -17,8 +17,7 @@ fn lookup(before: &str) -> Json {
 }
 
 fn chosen(states: Json, table: &str) -> &'static str {
-    let options = Options { end_date: NaiveDate::from_ymd_opt(2010, 1, 1).unwrap(), ..Options::default() };
-    let world = World::new(&options, &with_table(states, table)).unwrap();
+    let world = world_of(&with_table(states, table));
     let person = lived(&world);
     let taken: Vec<_> = ["A", "B", "C"].into_iter().filter(|name| !days(&person, name).is_empty()).collect();
     assert_eq!(taken.len(), 1);
