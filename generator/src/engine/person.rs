@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::unanswered::Unanswered;
 use crate::Error;
 use crate::host::{Circumstances, HostAttributes, Latent, Subject, VITAL_SIGNS, covid_vaccination};
-use crate::module::{ActiveKind, Allergy, Id};
+use crate::module::{ActiveKind, Allergy, Id, Library, Module};
 use crate::moment::{DAY, Moment, WEEK, age_exact, age_years, birthday_months, midnight};
 use crate::population::Life;
 use crate::random::Stream;
@@ -230,7 +230,7 @@ impl<'w> Person<'w> {
             .top_level
             .iter()
             .map(|module| Cursor {
-                frames: vec![Frame::new(*module, world.library.modules[*module].initial, birth)],
+                frames: vec![Frame::first(&world.library, *module, birth)],
                 done: false,
                 sequence: 0,
                 in_wellness: None,
@@ -387,6 +387,13 @@ impl Scheduler {
 }
 
 impl Frame {
+    /// The frame of a module that runs by itself: it has come to its entry at birth.
+    fn first(library: &Library, module: usize, birth: Moment) -> Frame {
+        let Module { states, initial, .. } = &library.modules[module];
+        let visit = states[*initial].tracked.map(|name| Visit { name, sequence: 0, exited: None });
+        Frame { visits: visit.into_iter().collect(), ..Frame::new(module, *initial, birth) }
+    }
+
     pub(super) fn new(module: usize, state: usize, entered: Moment) -> Frame {
         Frame { module, state, entered, expiry: None, visits: Vec::new() }
     }

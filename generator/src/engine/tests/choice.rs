@@ -116,6 +116,16 @@ fn care_is_sought_in_three_places() {
     assert!((300..395).contains(&counts[0]) && counts[1] > 20 && counts[2] < 10, "{counts:?}");
 }
 
+#[test]
+fn the_first_state_of_a_module_has_been_visited() {
+    let before = json!({"condition_type": "PriorState", "name": "Initial"});
+    assert!(answers(&[], before.clone()));
+    let since = json!({"condition_type": "PriorState", "name": "Initial", "since": "Set0"});
+    assert!(!answers(&[("x", json!(1))], since));
+    let within = json!({"condition_type": "PriorState", "name": "Initial", "within": {"quantity": 1, "unit": "days"}});
+    assert!(answers(&[], within));
+}
+
 /// A module that draws again and again, and calls a submodule that draws; its states begin with its name.
 fn drawing(name: &str) -> Json {
     let [draw, call, wait] = ["Draw", "Call", "Wait"].map(|state| format!("{name}_{state}"));
