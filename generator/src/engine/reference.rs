@@ -15,6 +15,8 @@ mod json;
 mod logic;
 mod observation;
 mod order;
+mod random_condition;
+mod random_module;
 mod run;
 mod state;
 mod tests;

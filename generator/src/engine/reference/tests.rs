@@ -1,6 +1,9 @@
 //! The engine and the reference interpreter give the same records: with the modules that belong to the program and with
-//! those of others, all together and one by one.
+//! those of others, all together and one by one, and with random ones.
 
+use chrono::{Days, NaiveDate};
+
+use super::random_module::random_modules;
 use super::{Files, assert_same};
 use crate::Options;
 use crate::engine::other_modules;
@@ -61,4 +64,20 @@ fn modules_of_others_one_by_one_give_the_same_records() {
     let Some(source) = other_modules::source("modules_of_others_one_by_one_give_the_same_records") else { return };
     let (modules, states) = one_by_one(&source, 3);
     assert!(modules > 200 && states > 50_000, "{modules} modules, {states} states");
+}
+
+/// A world of its own for each person; the number of the person says which.
+#[test]
+fn random_modules_give_the_same_records() {
+    let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+    let options = Options { end_date: day(2012), ..Options::default() };
+    let mut states = 0;
+    for number in 0..300 {
+        let source = random_modules(number);
+        let world = World::new(&options, &source).unwrap();
+        let (mut patient, life) = world.population.person(&options, number);
+        patient.birth = day(2000) + Days::new(number);
+        states += assert_same(&world, &Files::new(&source, &world.library.codes), patient, life).unwrap();
+    }
+    assert!(states > 50_000, "{states} states");
 }
