@@ -115,14 +115,16 @@ fn difference<T: Debug>(
 ) -> Option<String> {
     let (mut engine, mut reference) = (engine.into_iter(), reference.into_iter());
     for place in 0.. {
-        let pair = (engine.next(), reference.next());
-        let written = (format!("{:?}", pair.0), format!("{:?}", pair.1));
-        if written.0 != written.1 {
-            let about = pair.0.or(pair.1).map_or_else(String::new, |entry| describe(&entry));
-            return Some(format!("{kind} {place} {about}\n  engine:    {}\n  reference: {}", written.0, written.1));
-        }
-        if pair.0.is_none() {
+        let [engine, reference] = [engine.next(), reference.next()];
+        if engine.is_none() && reference.is_none() {
             break;
+        }
+        if format!("{engine:?}") != format!("{reference:?}") {
+            let [engine, reference] = [engine, reference].map(|entry| {
+                let about = entry.as_ref().map_or_else(String::new, &describe);
+                format!("{entry:?} {about}")
+            });
+            return Some(format!("{kind} {place}\n  engine:    {engine}\n  reference: {reference}"));
         }
     }
     None

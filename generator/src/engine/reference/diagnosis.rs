@@ -22,12 +22,12 @@ impl<'w> Interpreter<'w> {
 
     /// Writes what a module and its submodules left for an Encounter state of this name.
     pub fn write_undiagnosed(&mut self, module: usize, name: &str, time: Moment) {
-        let (found, kept) = std::mem::take(&mut self.undiagnosed)
-            .into_iter()
-            .partition(|waiting| (waiting.module, waiting.target) == (module, name));
+        let all = std::mem::take(&mut self.undiagnosed).into_iter();
+        let (found, kept): (Vec<_>, Vec<_>) =
+            all.partition(|waiting| (waiting.module, waiting.target) == (module, name));
         self.undiagnosed = kept;
-        for waiting in Vec::from_iter::<Vec<Undiagnosed<'w>>>(found) {
-            self.write_diagnosis(&waiting, time);
+        for diagnosis in found {
+            self.write_diagnosis(&diagnosis, time);
         }
     }
 

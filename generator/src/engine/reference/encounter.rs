@@ -1,6 +1,6 @@
 //! Encounters: the one that is open with its lock, those of the host, and the times of day that they are written with.
 
-use super::json::{Json, codes, flag, need_text, text};
+use super::json::{Json, code, codes, field, flag, need_text, text};
 use super::{Interpreter, OpenEncounter};
 use crate::facility::PRACTITIONERS_PER_TOWN;
 use crate::host::wellness_interval;
@@ -45,8 +45,8 @@ impl<'w> Interpreter<'w> {
             if owner != module {
                 return false;
             }
-            let discharge = match Interpreter::discharge_code(state) {
-                Some(code) => Some(self.files.number(&code)),
+            let discharge = match field(state, "discharge_disposition") {
+                Some(discharge) => Some(self.files.number(&code(discharge))),
                 None => match self.record.encounters[encounter as usize].class {
                     EncounterClass::Inpatient | EncounterClass::Emergency => Some(self.world.discharge_home),
                     _ => None,
@@ -115,6 +115,7 @@ impl<'w> Interpreter<'w> {
         }
     }
 
+    /// Opens an encounter: in the clinic of the town with the patient's own doctor, or in its hospital.
     fn open_encounter(
         &mut self,
         owner: Option<usize>,
@@ -133,16 +134,15 @@ impl<'w> Interpreter<'w> {
         };
         let organization = self.patient.town * 2 + usize::from(hospital);
         self.open = Some(OpenEncounter { encounter: self.record.encounters.len() as u32, owner, shift: start - time });
-        let (end, discharge) = (start, None);
         self.record.encounters.push(Encounter {
             class,
             codes,
             reason,
             start,
-            end,
+            end: start,
             practitioner,
             organization,
-            discharge,
+            discharge: None,
         });
     }
 

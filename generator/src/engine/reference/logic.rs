@@ -67,7 +67,8 @@ impl<'w> Interpreter<'w> {
         list(condition, "conditions").iter().filter(|one| self.holds(module, one, time)).count()
     }
 
-    pub fn is_of_race(&self, race: &str) -> bool {
+    /// True for a race of the patient, in lower case; `hispanic` counts as one.
+    fn is_of_race(&self, race: &str) -> bool {
         match race {
             "hispanic" => self.patient.hispanic,
             _ => self.patient.races.iter().any(|row| self.world.population.races[*row].word == race),

@@ -66,6 +66,7 @@ impl<'w> Interpreter<'w> {
         self.record.reports.push(Report { codes, encounter, time, results });
     }
 
+    /// Writes the certificate of a death: a report over its cause.
     pub fn write_certificate(&mut self, codes: &HostCodes, encounter: Option<u32>, time: Moment, cause: Id) {
         self.record.reports.push(Report {
             codes: codes.death_certificate,

@@ -69,6 +69,7 @@ impl<'w> Interpreter<'w> {
         prescription
     }
 
+    /// Begins a care plan, unless it is active.
     pub fn begin_care_plan(&mut self, module: usize, state: &'w Json, time: Moment) {
         let own = codes(state, "codes");
         let Some(entry) = self.begin(module, ActiveKind::CarePlan, own.clone(), state) else { return };
@@ -85,6 +86,7 @@ impl<'w> Interpreter<'w> {
         });
     }
 
+    /// Begins the use of a device, unless it is active.
     pub fn begin_device(&mut self, module: usize, state: &'w Json, time: Moment) {
         let own = vec![code(need(state, "code"))];
         let codes = self.files.list_number(&own);
@@ -95,6 +97,7 @@ impl<'w> Interpreter<'w> {
         self.record.devices.push(record::Device { codes, encounter, serial, start, end: None });
     }
 
+    /// Hands out supplies.
     pub fn hand_out(&mut self, module: usize, state: &'w Json, time: Moment) {
         let (encounter, time) = self.placed(module, time);
         for supply in list(state, "supplies") {
@@ -167,6 +170,7 @@ impl<'w> Interpreter<'w> {
         }
     }
 
+    /// Gives a vaccine of a lot of two letters and four digits.
     pub fn vaccinate(&mut self, module: usize, state: &'w Json, time: Moment) {
         let own = codes(state, "codes");
         if !self.is_allowed(&own, time) {

@@ -2,7 +2,7 @@
 
 use super::attribute::{Value, literal};
 use super::draw::{draw, draw_delay, draw_duration, draw_span};
-use super::json::{Json, code, codes, field, filled, need, need_text, number, text};
+use super::json::{Json, codes, filled, need, need_text, number, text};
 use super::run::Outcome;
 use super::{Interpreter, Symptom};
 use crate::module::{ActiveKind, Code};
@@ -146,10 +146,5 @@ impl<'w> Interpreter<'w> {
     pub fn onset_codes(&self, path: &str, state: &str) -> Option<Vec<Code>> {
         let onset = self.files.state(path, state);
         (need_text(onset, "type") == "ConditionOnset").then(|| codes(onset, "codes"))
-    }
-
-    /// The code of the place that somebody is discharged to.
-    pub fn discharge_code(state: &Json) -> Option<Code> {
-        field(state, "discharge_disposition").map(code)
     }
 }

@@ -126,6 +126,23 @@ fn the_first_state_of_a_module_has_been_visited() {
     assert!(answers(&[], within));
 }
 
+#[test]
+fn a_call_is_over_when_its_submodule_is() {
+    let visited_within = |count: u32| {
+        let before =
+            json!({"condition_type": "PriorState", "name": "Call", "within": {"quantity": count, "unit": "days"}});
+        let caller = json!({"Initial": initial("Call"),
+            "Call": {"type": "CallSubmodule", "submodule": "sub/s", "direct_transition": "Wait"},
+            "Wait": delay(5.0, "Ask"), "Ask": ask(before), "Yes": terminal(), "No": terminal()});
+        let inner = json!({"Initial": initial("Inner"), "Inner": delay(10.0, "End"), "End": terminal()});
+        let world = world(&[("m", caller), ("sub/s", inner)]);
+        let person = lived(&world);
+        days(&person, "Yes") == [15]
+    };
+    // The call is over on day 10, and is asked for on day 15.
+    assert!(visited_within(6) && !visited_within(5));
+}
+
 /// A module that draws again and again, and calls a submodule that draws; its states begin with its name.
 fn drawing(name: &str) -> Json {
     let [draw, call, wait] = ["Draw", "Call", "Wait"].map(|state| format!("{name}_{state}"));
