@@ -193,6 +193,7 @@ impl<'d> ReadMembers<'d> {
         ReadMembers { members: object.members(), fields: &[], next: 0, value: None }
     }
 
+    #[inline]
     fn number(&self, name: &str) -> Option<usize> {
         // Most fields are told apart by length and first letter, without a call that compares texts.
         let is_it = |field: &&str| {
