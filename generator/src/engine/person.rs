@@ -14,6 +14,9 @@ use crate::random::Stream;
 use crate::record::{Patient, Record};
 use crate::world::World;
 
+/// The wake of a module that waits for a visit of the host: no time comes to it.
+pub(super) const WITH_VISIT: Moment = Moment::MAX - 1;
+
 /// The value of an attribute.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
@@ -302,8 +305,10 @@ impl<'w> Person<'w> {
     pub(super) fn step(&mut self, time: Moment) -> Result<(), Error> {
         self.world.host_attributes.set_at_step(self.death, self.covid_vaccination, time, &mut self.attributes);
         self.open_due_visit(time);
+        let has_visit = self.open.is_some_and(|open| open.owner.is_none());
         for cursor in 0..self.cursors.len() {
-            if self.wakes[cursor] <= time {
+            let wake = self.wakes[cursor];
+            if wake <= time || has_visit && wake == WITH_VISIT {
                 self.run(cursor, time)?;
             }
         }

@@ -1,6 +1,6 @@
 //! Runs the states of one module until it blocks.
 
-use super::person::{Frame, Person, Value, Visit};
+use super::person::{Frame, Person, Value, Visit, WITH_VISIT};
 use crate::Error;
 use crate::module::{
     ActiveKind, By, CALL_DEPTH, ConstantValue, Kind, STATES_PER_LIFE, STATES_PER_STEP, Share, Transition, ValueSource,
@@ -12,7 +12,7 @@ use crate::random::Stream;
 enum Outcome {
     /// It is over, at that moment.
     Exit(Moment),
-    /// It waits; asking before that moment is useless.
+    /// It waits; asking before that moment is useless, or before the host has a visit.
     Blocked(Moment),
     /// Another module runs first.
     Call(usize),
@@ -238,7 +238,7 @@ impl<'w> Person<'w> {
             Kind::CallSubmodule(submodule) => return Outcome::Call(*submodule),
             Kind::Encounter(encounter) => {
                 if !self.enter_encounter(cursor, (module, index), encounter, now) {
-                    return Outcome::Blocked(Moment::MIN);
+                    return Outcome::Blocked(if encounter.wellness { WITH_VISIT } else { Moment::MIN });
                 }
             }
             Kind::EncounterEnd(discharge) => {
