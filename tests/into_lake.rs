@@ -40,6 +40,13 @@ fn a_population_that_goes_into_the_lake_at_once_is_the_one_that_is_read_from_fil
 fn what_went_into_the_lake_is_modelled_and_proven_and_comes_once() {
     let place = Healthlake::new();
     assert_eq!(generate(&place, "first", &[]), 0);
+    let report = place.call("early", &["validate", "--run", "first"]);
+    assert!(
+        report.code == 0 && report.stderr.contains("no model stands in the lake"),
+        "{}{}",
+        report.stdout,
+        report.stderr
+    );
     let built = place.call("first", &["sql", "run"]);
     assert_eq!(built.code, 0, "{}", built.stdout);
     assert_eq!(place.value("select count(*) from marts.patient_demographics"), "40");

@@ -34,6 +34,12 @@ pub fn print_error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Writes a warning to stderr.
+pub fn print_warning(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
+}
+
 /// Lays names and numbers out in columns: the first left-aligned, the others right-aligned.
 pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
     align(header, rows, 1)

@@ -188,7 +188,7 @@ impl Sink {
 
     /// True when a flat table is made of the resource type.
     pub fn has_view(&self, resource_type: &str) -> bool {
-        self.flat.take(resource_type)
+        self.flat.has(resource_type)
     }
 
     /// Adds the rows of a resource to the flat tables of its type.

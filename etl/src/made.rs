@@ -82,7 +82,7 @@ impl RowWriter {
     /// # Errors
     /// The resource has no id, or the lake refuses the rows.
     pub fn write_resource(&mut self, resource_type: &str, element: Element<'_>) -> Result<()> {
-        if !self.flat.take(resource_type) {
+        if !self.flat.has(resource_type) {
             return Ok(());
         }
         let id = element.get("id").and_then(|id| id.as_str());

@@ -38,7 +38,7 @@ impl FlatTables {
     }
 
     /// True when a table is made of the resource type.
-    pub fn take(&self, resource_type: &str) -> bool {
+    pub fn has(&self, resource_type: &str) -> bool {
         !self.of(resource_type).is_empty()
     }
 
