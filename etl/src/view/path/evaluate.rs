@@ -113,7 +113,13 @@ impl Chain {
     }
 }
 
-fn walk_item<'d>(steps: &'d [Step], item: Item<'d>, context: &Context<'d>, found: Found<'_, 'd>) -> ControlFlow<()> {
+/// Takes an item through the steps.
+pub fn walk_item<'d>(
+    steps: &'d [Step],
+    item: Item<'d>,
+    context: &Context<'d>,
+    found: Found<'_, 'd>,
+) -> ControlFlow<()> {
     match item {
         Item::Element(element, of) => walk(steps, element, of, context, found),
         item => walk_made(steps, item, context, found),

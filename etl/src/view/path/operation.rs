@@ -9,15 +9,16 @@ use model::document::{Element, Kind};
 use super::super::data_type::DataType;
 use super::super::decimal::Decimal;
 use super::super::moment::Moment;
-use super::{Chain, Context, Fault, Item};
+use super::evaluate::walk_item;
+use super::{Chain, Context, Fault, Item, Step};
 
 /// An operator with its operands.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Binary(Operator, Chain, Chain),
     Negate(Chain),
-    /// What is asked, and the same of the wanted type.
-    Is(Chain, Chain),
+    /// What is asked, without its last step where the type decides that one; that step; and the one of the wanted type.
+    Is(Chain, Option<Step>, Step),
     If(Chain, Chain, Chain),
 }
 
@@ -55,10 +56,7 @@ impl Operation {
                 item if item.as_integer().is_some() => item.as_integer()?.checked_neg().map(Item::Integer),
                 item => item.as_decimal().map(|number| Item::from(number.negated())),
             },
-            Operation::Is(operand, typed) => {
-                operand.single(focus, context)?;
-                Some(Item::Boolean(typed.single(focus, context).is_some()))
-            }
+            Operation::Is(operand, last, typed) => is_of_type(operand, last.as_slice(), typed, focus, context),
             Operation::If(condition, then, otherwise) => {
                 let chosen = if condition.truth(focus, context) == Some(true) { then } else { otherwise };
                 chosen.single(focus, context)
@@ -91,6 +89,33 @@ impl Operation {
             },
         }
     }
+}
+
+/// Whether what the operand and its last step find has the wanted type; none where they find nothing. The operand is asked
+/// once, however many of these stand behind each other.
+fn is_of_type<'d>(
+    operand: &'d Chain,
+    last: &'d [Step],
+    typed: &'d Step,
+    focus: Option<&Item<'d>>,
+    context: &Context<'d>,
+) -> Option<Item<'d>> {
+    let (mut found, mut of_type) = (0, 0);
+    let _ = operand.visit(focus, context, &mut |item| {
+        let _ = walk_item(last, item.clone(), context, &mut |_| {
+            found += 1;
+            Continue(())
+        });
+        let _ = walk_item(std::slice::from_ref(typed), item, context, &mut |_| {
+            of_type += 1;
+            Continue(())
+        });
+        Continue(())
+    });
+    if found > 1 || of_type > 1 {
+        context.blame(Fault::MoreThanOne);
+    }
+    (found > 0).then_some(Item::Boolean(of_type > 0))
 }
 
 fn binary<'d>(
@@ -180,19 +205,6 @@ fn arithmetic<'d>(operator: Operator, left: Item<'d>, right: Item<'d>) -> Option
     Some(Item::Text(Cow::Owned(joined), DataType::STRING))
 }
 
-/// The first item and whether there are more, without a fault.
-fn first_of_all<'d>(chain: &'d Chain, focus: Option<&Item<'d>>, context: &Context<'d>) -> (Option<Item<'d>>, bool) {
-    let mut first = None;
-    let more = chain.visit(focus, context, &mut |item| match first {
-        None => {
-            first = Some(item);
-            Continue(())
-        }
-        Some(_) => std::ops::ControlFlow::Break(()),
-    });
-    (first, more.is_break())
-}
-
 fn all<'d>(chain: &'d Chain, focus: Option<&Item<'d>>, context: &Context<'d>) -> Vec<Item<'d>> {
     let mut items = Vec::new();
     let _ = chain.visit(focus, context, &mut |item| {
@@ -204,16 +216,11 @@ fn all<'d>(chain: &'d Chain, focus: Option<&Item<'d>>, context: &Context<'d>) ->
 
 /// Item by item; `None` when one side has none, or when an item is not written in enough detail.
 fn equal<'d>(left: &'d Chain, right: &'d Chain, focus: Option<&Item<'d>>, context: &Context<'d>) -> Option<bool> {
-    let (a, more_left) = first_of_all(left, focus, context);
-    let (b, more_right) = first_of_all(right, focus, context);
-    let (a, b) = (a?, b?);
-    if !more_left && !more_right {
-        return a.equals(&b);
-    }
-    if more_left != more_right {
-        return Some(false);
-    }
+    // Each side is asked once: asked twice at every level, a path would take as long as 2 to its depth.
     let (left, right) = (all(left, focus, context), all(right, focus, context));
+    if left.is_empty() || right.is_empty() {
+        return None;
+    }
     if left.len() != right.len() {
         return Some(false);
     }

@@ -126,10 +126,7 @@ impl Parser<'_> {
             self.count_operation()?;
             self.next += 1;
             left = match infix {
-                Infix::Is => {
-                    let typed = self.of_type_named(left.clone())?;
-                    Operation::Is(left, typed).into()
-                }
+                Infix::Is => self.is_of_type_named(left)?,
                 Infix::As => self.of_type_named(left)?,
                 Infix::Union => {
                     let right = self.expression(strength + 1)?;
@@ -284,10 +281,7 @@ impl Parser<'_> {
         self.count_operation()?;
         let chain = match name.as_str() {
             "ofType" | "as" => self.of_type_named(input)?,
-            "is" => {
-                let typed = self.of_type_named(input.clone())?;
-                Operation::Is(input, typed).into()
-            }
+            "is" => self.is_of_type_named(input)?,
             "getReferenceKey" => {
                 let of = if matches!(self.peek(), Token::Symbol(")")) { None } else { Some(self.type_name()?.into()) };
                 input.then(Step::ReferenceKey(of))
@@ -346,26 +340,33 @@ impl Parser<'_> {
 
     /// The same chain, of the items that have the type whose name comes next.
     fn of_type_named(&mut self, mut chain: Chain) -> Parsed<Chain> {
+        let (_, typed) = self.type_step(&mut chain)?;
+        Ok(chain.then(typed))
+    }
+
+    /// Whether the chain finds something of the type whose name comes next.
+    fn is_of_type_named(&mut self, mut chain: Chain) -> Parsed<Chain> {
+        let (last, typed) = self.type_step(&mut chain)?;
+        Ok(Operation::Is(chain, last, typed).into())
+    }
+
+    /// The step to the items of the type whose name comes next; the last step of the chain is taken off where it is in
+    /// the place of that one.
+    fn type_step(&mut self, chain: &mut Chain) -> Parsed<(Option<Step>, Step)> {
         let at = self.at();
         let name = self.type_name()?;
         let Some(of) = DataType::named(&name) else {
             if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
                 return Err((format!("there is no type `{name}`"), at));
             }
-            return Ok(chain.then(Step::OfResource(name.into())));
+            return Ok((None, Step::OfResource(name.into())));
         };
-        let step = match chain.steps.pop() {
-            Some(Step::Choice(element)) => {
-                Step::ChoiceOf { member: of.ending(&element).as_str().into(), plain: None, of }
-            }
-            Some(Step::Member(element)) => {
-                Step::ChoiceOf { member: of.ending(&element).as_str().into(), plain: Some(element), of }
-            }
-            other => {
-                chain.steps.extend(other);
-                Step::OfType(of)
-            }
+        let member = |element: &Name| of.ending(element).as_str().into();
+        let typed = match chain.steps.last() {
+            Some(Step::Choice(element)) => Step::ChoiceOf { member: member(element), plain: None, of },
+            Some(Step::Member(element)) => Step::ChoiceOf { member: member(element), plain: Some(element.clone()), of },
+            _ => return Ok((None, Step::OfType(of))),
         };
-        Ok(chain.then(step))
+        Ok((chain.steps.pop(), typed))
     }
 }

@@ -70,6 +70,18 @@ fn plain_paths_have_a_shortcut_and_others_do_not() {
     }
 }
 
+/// What asks an operand twice at every level would take longer than anybody waits.
+#[test]
+fn operators_upon_operators_take_no_longer_than_they_are() {
+    assert_eq!(eval(&format!("active{}", " is Boolean".repeat(150))), "true");
+    assert_eq!(eval(&format!("active{}", ".is(boolean)".repeat(150))), "true");
+    let mut path = "1 | 2".to_owned();
+    for _ in 0..18 {
+        path = format!("(({path}) = (1 | 2)) | 3");
+    }
+    assert_eq!(eval(&path), "false,3");
+}
+
 #[test]
 fn paths_that_begin_alike_find_what_each_finds_alone() {
     let record = r#"{"a":{"b":[{"c":"1","d":"2"}],"e":null,"f":["5","6"],"g":[]},"valueQuantity":{"value":7},
