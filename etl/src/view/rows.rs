@@ -201,6 +201,7 @@ impl Filling<'_> {
                 }
             }
             ColumnBuilder::List { values, offsets, .. } => {
+                trail.clear();
                 for _ in 0..rows {
                     let mut end = offsets.last().copied().unwrap_or_default();
                     let _ = path.visit(focus, context, &mut |item| {
@@ -304,6 +305,31 @@ mod tests {
                 (true, Some("- repeat_leaves_element")),
                 "{path}"
             );
+        }
+    }
+
+    #[test]
+    fn a_column_is_the_same_whatever_stands_before_it() {
+        let resource = r#"{"u":{"v":"1","w":"2"},"s":{"v":"3"},"t":["4","5"]}"#;
+        let columns = [
+            (r#"{"name":"sv","path":"s.v"}"#, "3"),
+            (r#"{"name":"uv","path":"u.v","collection":true}"#, "[1]"),
+            (r#"{"name":"uw","path":"u.w"}"#, "2"),
+            (r#"{"name":"ux","path":"u.x.y"}"#, ""),
+            (r#"{"name":"uxz","path":"u.x.z","collection":true}"#, "[]"),
+            (r#"{"name":"sw","path":"s.w"}"#, ""),
+            (r#"{"name":"t","path":"t"}"#, "4"),
+            (r#"{"name":"first","path":"t.first()"}"#, "4"),
+            (r#"{"name":"count","path":"t.count()"}"#, "2"),
+        ];
+        for (first, _) in columns.iter().enumerate() {
+            for (second, _) in columns.iter().enumerate().filter(|(second, _)| *second != first) {
+                for (third, _) in columns.iter().enumerate().filter(|(third, _)| ![first, second].contains(third)) {
+                    let line = [first, second, third].map(|at| columns[at]);
+                    let select = format!(r#"{{"column":[{}]}}"#, line.map(|(column, _)| column).join(","));
+                    assert_eq!(run(&select, resource).0, [line.map(|(_, value)| value).join("|")], "{select}");
+                }
+            }
         }
     }
 

@@ -45,6 +45,12 @@ pub struct Trail<'d> {
 }
 
 impl Trail<'_> {
+    /// Forgets everything: what comes next has no path before it that left a trail.
+    pub fn clear(&mut self) {
+        self.length = 0;
+        self.is_over = false;
+    }
+
     /// Forgets what the next path does not share; returns how much is left.
     #[inline]
     fn keep(&mut self, shared: usize) -> usize {
